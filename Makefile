@@ -1,0 +1,45 @@
+# Everything happens in .venv; `make run` and `make test` set it up by themselves.
+PYTHON ?= python3.11
+BIN    := .venv/bin
+MODELS := out/tiny-models
+
+.PHONY: run test check bench clean tiny-models docs lint types contracts
+
+run: .venv/ready $(MODELS)/ready      ## make the video of test_input.json into out/
+	@MODELS_DIR=$(MODELS) OUTPUT_DIR=out RUNPOD_LOG_LEVEL=WARN $(BIN)/python handler.py
+
+test: .venv/ready                      ## run the tests
+	$(BIN)/python -m pytest
+
+check: lint types contracts test       ## everything that must hold before a commit
+
+lint: .venv/ready
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: .venv/ready
+	$(BIN)/mypy
+
+contracts: .venv/ready
+	$(BIN)/lint-imports
+
+bench: .venv/ready                     ## speed, as ratios against what a user would do instead
+	$(BIN)/python -m bench
+
+docs: .venv/ready                      ## write the documents that follow from the code
+	$(BIN)/python -m builder.api_docs
+
+tiny-models: .venv/ready               ## random weights for every model, laid out as baked ones
+	$(BIN)/python -m builder.tiny_models $(MODELS)
+
+$(MODELS)/ready: .venv/ready builder/tiny_models.py src/manifest.toml
+	$(BIN)/python -m builder.tiny_models $(MODELS)
+	@touch $@
+
+.venv/ready: builder/requirements.txt builder/requirements-dev.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check -q -r builder/requirements-dev.txt
+	@touch $@
+
+clean:                                 ## leave nothing but the sources
+	rm -rf .venv out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,0 +1,1 @@
+"""What is done once, at build time: weights, documents."""

@@ -1,0 +1,1 @@
+"""worker-video: a JSON job in, a video out."""

@@ -1,0 +1,143 @@
+"""The errors that we raise on purpose.
+
+WorkerError
+├── RequestError             the caller can mend it; its message goes out as it is
+│   ├── InvalidRequest       a field, its value and the rule that it breaks
+│   ├── UnknownModel
+│   ├── UnsupportedTask
+│   ├── FetchFailed          a URL gave nothing usable
+│   │   └── BlockedUrl       a URL that we refuse to ask
+│   ├── MediaTooLarge        bytes, pixels, frames or seconds above a limit
+│   └── UndecodableMedia     not an image or a video that we read
+└── ServiceError             ours to mend; one fixed sentence goes out, the rest into the log
+    ├── GenerationError
+    │   ├── ModelNotLoaded
+    │   └── OutOfMemory
+    └── OutputError
+        ├── EncodingError
+        └── StorageError
+
+GenerationCancelled stands apart: nobody's fault, and never an answer.
+"""
+
+from typing import ClassVar
+
+
+class WorkerError(Exception):
+    """Something went wrong that we know how to name."""
+
+    #: A stable word for logs and for dialects whose error bodies carry a code.
+    code: ClassVar[str] = "error"
+
+    def __init__(self, message: str | None = None) -> None:
+        """Without a message, the class's own docstring is the message."""
+        super().__init__(message or self.__doc__)
+
+
+class RequestError(WorkerError):
+    """The request cannot be served as it is."""
+
+    code = "bad_request"
+
+
+class InvalidRequest(RequestError):
+    """A field of the request is wrong."""
+
+    code = "invalid_request"
+
+
+class UnknownModel(RequestError):
+    """The model is not one that this worker serves."""
+
+    code = "unknown_model"
+
+
+class UnsupportedTask(RequestError):
+    """The model does not do this task."""
+
+    code = "unsupported_task"
+
+
+class FetchFailed(RequestError):
+    """The media could not be fetched."""
+
+    code = "fetch_failed"
+
+
+class BlockedUrl(FetchFailed):
+    """The URL points to where this worker does not go."""
+
+    code = "blocked_url"
+
+
+class MediaTooLarge(RequestError):
+    """The media is above a limit of this worker."""
+
+    code = "media_too_large"
+
+
+class UndecodableMedia(RequestError):
+    """The media could not be read."""
+
+    code = "undecodable_media"
+
+
+class ServiceError(WorkerError):
+    """The worker failed."""
+
+    code = "service_error"
+
+
+class GenerationError(ServiceError):
+    """The frames could not be generated."""
+
+    code = "generation_failed"
+
+
+class ModelNotLoaded(GenerationError):
+    """The model's weights could not be loaded."""
+
+    code = "model_not_loaded"
+
+
+class OutOfMemory(GenerationError):
+    """The device ran out of memory."""
+
+    code = "out_of_memory"
+
+
+class OutputError(ServiceError):
+    """The frames were generated but not delivered."""
+
+    code = "output_failed"
+
+
+class EncodingError(OutputError):
+    """The frames could not be encoded."""
+
+    code = "encoding_failed"
+
+
+class StorageError(OutputError):
+    """The video could not be stored."""
+
+    code = "storage_failed"
+
+
+class GenerationCancelled(Exception):  # noqa: N818  it is no error: the platform asked for it
+    """The platform cancelled the job between two steps."""
+
+
+def field_error(field: str, value: object, rule: str) -> InvalidRequest:
+    """Name the field, the value and the rule, in one sentence.
+
+    >>> str(field_error("width", 500, "must be a multiple of 32"))
+    'width must be a multiple of 32, got 500'
+    """
+    return InvalidRequest(f"{field} {rule}, got {shown(value)}")
+
+
+def shown(value: object, limit: int = 60) -> str:
+    """The value as it may stand in a message: short, and on one line."""
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[:limit]}... ({len(text)} characters)"

@@ -1,0 +1,194 @@
+"""The centre: what is asked for and what came of it, in diffusers' words.
+
+Knows no platform, no public API, no file and no library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from enum import StrEnum
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    #: Frames in order, shape (count, height, width, 3), RGB, uint8.
+    FrameChunk = npt.NDArray[np.uint8]
+
+
+class Task(StrEnum):
+    """What goes in; a video comes out of each."""
+
+    TEXT2VIDEO = "text2video"
+    IMG2VIDEO = "img2video"
+    VIDEO2VIDEO = "video2video"
+
+
+class VideoFormat(StrEnum):
+    """What the frames are wrapped in."""
+
+    MP4 = "mp4"
+    GIF = "gif"
+
+    @property
+    def content_type(self) -> str:
+        """The media type for HTTP and for data URIs."""
+        return {"mp4": "video/mp4", "gif": "image/gif"}[self.value]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MediaReference:
+    """Where an image or a video is to be had; media turns it into pixels."""
+
+    #: The caller's own name of the field, for messages.
+    field: str
+    #: An http(s) URL, a data URI, or bare base64.
+    value: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameters:
+    """Everything that shapes the frames, under diffusers' names where diffusers has one.
+
+    None means that nobody said: in a request, that the default is wanted; in what
+    is effective, that the model has no use for it.
+    """
+
+    prompt: str | None = None
+    negative_prompt: str | None = None
+    width: int | None = None
+    height: int | None = None
+    num_frames: int | None = None
+    fps: int | None = None
+    seed: int | None = None
+    num_inference_steps: int | None = None
+    guidance_scale: float | None = None
+    strength: float | None = None
+    #: diffusers' count: 1 is the last layer but one (others call that 2).
+    clip_skip: int | None = None
+    min_guidance_scale: float | None = None
+    max_guidance_scale: float | None = None
+    motion_bucket_id: int | None = None
+    noise_aug_strength: float | None = None
+    latent_interpolation_method: str | None = None
+    use_improved_sampling: bool | None = None
+    improved_sampling_seed: int | None = None
+    upscale_width: int | None = None
+    upscale_height: int | None = None
+    upscale_strength: float | None = None
+    upscale_guidance_scale: float | None = None
+    upscale_num_inference_steps: int | None = None
+    motion_module: str | None = None
+    motion_loras: tuple[str, ...] | None = None
+    motion_lora_strength: tuple[float, ...] | None = None
+    lora_models: tuple[str, ...] | None = None
+    lora_strength: tuple[float, ...] | None = None
+    adapter_lora: str | None = None
+    domain_lora_scale: float | None = None
+    ip_adapter_id: str | None = None
+    ip_adapter_image: str | None = None
+    ip_adapter_scale: float | None = None
+    controlnet: str | None = None
+    controlnet_images: tuple[str, ...] | None = None
+    enhance_prompt: bool | None = None
+    flow_shift: float | None = None
+
+    def given(self) -> dict[str, Any]:
+        """The parameters that somebody set, by name."""
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def over(self, defaults: Parameters) -> Parameters:
+        """These parameters, with the gaps filled from others."""
+        return replace(defaults, **self.given())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """How the caller wants the result."""
+
+    format: VideoFormat = VideoFormat.MP4
+    #: The caller asked for the bytes themselves, not for a link.
+    as_base64: bool = False
+    #: The caller wants the result gone after a day.
+    temp: bool = False
+    #: The caller wants links before there is anything behind them.
+    instant_response: bool = False
+    #: Where the caller's own API would post the result; not the platform's webhook.
+    webhook: str | None = None
+    track_id: str | int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationRequest:
+    """One video to make."""
+
+    task: Task
+    #: An id or alias of the manifest, or None for the worker's default model.
+    model: str | None = None
+    #: What the caller set.
+    parameters: Parameters = Parameters()
+    #: What the caller's API documents as its defaults; used where the model has use for it.
+    defaults: Parameters = Parameters()
+    image: MediaReference | None = None
+    video: MediaReference | None = None
+    delivery: Delivery = Delivery()
+    #: What the caller should know, in whole sentences.
+    warnings: tuple[str, ...] = ()
+    #: Our name of a parameter -> the caller's, where they differ; for messages.
+    field_names: Mapping[str, str] = field(default_factory=dict)
+
+    def name_of(self, parameter: str) -> str:
+        """What the caller calls this parameter."""
+        return self.field_names.get(parameter, parameter)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clip:
+    """Frames of one size, on their way; `chunks` can be read once and may still be at work."""
+
+    width: int
+    height: int
+    num_frames: int
+    fps: Fraction
+    chunks: Iterator[FrameChunk]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timings:
+    """Seconds that each part of the job took."""
+
+    fetch: float = 0.0
+    load: float = 0.0
+    generate: float = 0.0
+    encode: float = 0.0
+    store: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationResult:
+    """One video made."""
+
+    #: The request with every parameter that was effective, the concrete seed included.
+    request: GenerationRequest
+    #: The manifest's id of the model that did it.
+    model: str
+    job_id: str
+    #: The stem of the object's name; follows from the job id.
+    file_prefix: str
+    #: A URL, or bare base64 where that was asked for.
+    output: str
+    #: The same video by way of a CDN.
+    proxy_links: tuple[str, ...] = ()
+    width: int
+    height: int
+    num_frames: int
+    fps: Fraction
+    size_bytes: int
+    warnings: tuple[str, ...] = ()
+    timings: Timings = Timings()
+    #: Seconds from the job's arrival to its answer.
+    total_seconds: float = 0.0
