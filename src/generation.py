@@ -96,6 +96,13 @@ class Parameters:
     enhance_prompt: bool | None = None
     flow_shift: float | None = None
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Width, height and number of frames; a request has all three once it is settled."""
+        if self.width is None or self.height is None or self.num_frames is None:
+            raise ValueError("these parameters are not settled: they have no size yet")
+        return self.width, self.height, self.num_frames
+
     def given(self) -> dict[str, Any]:
         """The parameters that somebody set, by name."""
         values = {item.name: getattr(self, item.name) for item in fields(self)}

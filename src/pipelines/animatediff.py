@@ -1,0 +1,126 @@
+"""AnimateDiff: a Stable Diffusion 1.5 checkpoint with a motion adapter between its layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from ..generation import Task
+from .family import Family, Inputs, Pipeline, TaskPipeline
+
+if TYPE_CHECKING:
+    import torch
+
+#: Frames that the image VAE decodes at a time; each frame stands for itself.
+DECODE_CHUNK = 4
+
+_SAMPLING = frozenset(
+    {"prompt", "negative_prompt", "num_inference_steps", "guidance_scale", "clip_skip"}
+)
+
+
+def _decode(pipeline: Pipeline, latents: torch.Tensor) -> Iterator[torch.Tensor]:
+    for start in range(0, latents.shape[2], DECODE_CHUNK):
+        yield pipeline.decode_latents(latents[:, :, start : start + DECODE_CHUNK], DECODE_CHUNK)
+
+
+def _configure(pipeline: Pipeline) -> None:
+    # The motion adapters v2 and v3 were trained with this noise schedule; the checkpoints'
+    # repositories carry schedulers for still images (diffusers docs, api/pipelines/animatediff).
+    from diffusers import DDIMScheduler
+
+    pipeline.scheduler = DDIMScheduler.from_config(
+        pipeline.scheduler.config,
+        clip_sample=False,
+        timestep_spacing="linspace",
+        beta_schedule="linear",
+        steps_offset=1,
+    )
+
+
+def _video(_pipeline: Pipeline, inputs: Inputs) -> dict[str, Any]:
+    from PIL import Image
+
+    frames = () if inputs.video is None else inputs.video
+    return {
+        "video": [Image.fromarray(frame) for frame in frames],
+        "decode_chunk_size": DECODE_CHUNK,
+    }
+
+
+def _from_image(pipeline: Pipeline, inputs: Inputs) -> dict[str, Any]:
+    """Start each frame from noise that leans towards the image, the later the more.
+
+    After the community pipeline `pipeline_animatediff_img2video` of diffusers, whose
+    parameters ModelsLab exposes: frame i gets i / num_frames * (1 - strength) of the image.
+    """
+    from diffusers.utils.torch_utils import randn_tensor
+
+    image = _encoded(pipeline, inputs)
+    plan = inputs.plan
+    noise = randn_tensor(
+        (1, image.shape[1], plan.generated_frames, *image.shape[2:]),
+        generator=inputs.generator,
+        device=pipeline._execution_device,
+        dtype=pipeline.unet.dtype,
+    )
+    strength = inputs.parameters.strength
+    lean = 1.0 - (0.7 if strength is None else strength)
+    mix = _slerp if inputs.parameters.latent_interpolation_method == "slerp" else _lerp
+    frames = noise.unbind(dim=2)
+    mixed = [mix(frame, image, lean * i / len(frames)) for i, frame in enumerate(frames)]
+    return {"latents": _stacked(mixed)}
+
+
+def _encoded(pipeline: Pipeline, inputs: Inputs) -> torch.Tensor:
+    import torch
+
+    pixels = pipeline.video_processor.preprocess(inputs.image)
+    pixels = pixels.to(device=pipeline._execution_device, dtype=pipeline.vae.dtype)
+    with torch.no_grad():
+        latents = pipeline.vae.encode(pixels).latent_dist.mode()
+    scaled: torch.Tensor = latents * pipeline.vae.config.scaling_factor
+    return scaled.to(pipeline.unet.dtype)
+
+
+def _stacked(frames: list[torch.Tensor]) -> torch.Tensor:
+    import torch
+
+    return torch.stack(frames, dim=2)
+
+
+def _lerp(start: torch.Tensor, end: torch.Tensor, share: float) -> torch.Tensor:
+    return (1.0 - share) * start + share * end
+
+
+def _slerp(start: torch.Tensor, end: torch.Tensor, share: float) -> torch.Tensor:
+    """Along the arc between the two, so that the mix keeps the length that noise has."""
+    cosine = (start.flatten() @ end.flatten()) / (start.norm() * end.norm())
+    if cosine.abs() > 0.9995:
+        return _lerp(start, end, share)
+    angle = cosine.acos()
+    mixed: torch.Tensor = ((1.0 - share) * angle).sin() * start + (share * angle).sin() * end
+    return mixed / angle.sin()
+
+
+ANIMATEDIFF = Family(
+    name="animatediff",
+    tasks={
+        Task.TEXT2VIDEO: TaskPipeline(pipeline="AnimateDiffPipeline", keywords=_SAMPLING),
+        Task.IMG2VIDEO: TaskPipeline(
+            pipeline="AnimateDiffPipeline",
+            keywords=_SAMPLING,
+            indirect=frozenset({"strength", "latent_interpolation_method"}),
+            more=_from_image,
+        ),
+        Task.VIDEO2VIDEO: TaskPipeline(
+            pipeline="AnimateDiffVideoToVideoPipeline",
+            keywords=_SAMPLING | {"strength"},
+            more=_video,
+            takes_num_frames=False,
+        ),
+    },
+    size_multiple=8,
+    decode=_decode,
+    configure=_configure,
+)

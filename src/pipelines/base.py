@@ -1,0 +1,52 @@
+"""What the worker wants of the GPU room; says nothing of torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..generation import Clip, GenerationRequest
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from ..generation import FrameChunk
+
+#: Called after each step with the number of steps done and of steps in all; may raise to stop.
+OnStep = Callable[[int, int], None]
+
+
+class PipelineRoom(Protocol):
+    """Settles requests, keeps models in memory, and turns requests into clips."""
+
+    def settle(self, request: GenerationRequest) -> GenerationRequest:
+        """The request with every effective parameter filled in and held against its limits.
+
+        Raises UnknownModel, UnsupportedTask or InvalidRequest.
+        """
+        ...
+
+    def load(self, request: GenerationRequest) -> Any:
+        """Have the request's model in memory; raises ModelNotLoaded or OutOfMemory."""
+        ...
+
+    def generate(
+        self,
+        model: Any,
+        request: GenerationRequest,
+        *,
+        on_step: OnStep,
+        image: Image | None = None,
+        video: FrameChunk | None = None,
+    ) -> Clip:
+        """Denoise now; decode while the clip's chunks are read.
+
+        Takes a settled request, and an image (height, width) or video (frames, height, width, 3)
+        of exactly the size and number asked for. What `on_step` raises comes through.
+        Raises OutOfMemory or GenerationError, also while the chunks are read.
+        """
+        ...
+
+    def warm(self) -> str:
+        """Load the default model and run one small step of it; gives the model's id."""
+        ...

@@ -1,0 +1,76 @@
+"""Where a model's weights lie, whether they are there, and what they will weigh in memory.
+
+Folders are MODELS_DIR/<owner>/<name>, each in diffusers' layout. Reads headers, never weights.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..errors import ModelNotLoaded
+from ..manifest import ModelEntry
+
+#: Bytes of a number in the dtypes that models are served in.
+DTYPE_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
+
+
+def folder(models_dir: Path, repo: str) -> Path:
+    """Where a repository's weights lie."""
+    return models_dir / repo
+
+
+def missing(models_dir: Path, entry: ModelEntry) -> list[str]:
+    """The repositories of this model that are not there."""
+    return [repo for repo in entry.repos if not _is_there(folder(models_dir, repo))]
+
+
+def size_in_memory(models_dir: Path, entry: ModelEntry, *, on_gpu: bool) -> int:
+    """Bytes that this model's weights will take, from the safetensors headers.
+
+    Raises ModelNotLoaded for a file that is cut short or no safetensors file.
+    """
+    total = 0
+    for component, file in _files(models_dir, entry):
+        dtype = entry.dtypes.get(component, entry.dtype) if on_gpu else "float32"
+        total += _numbers(file) * DTYPE_BYTES[dtype]
+    return total
+
+
+def _is_there(path: Path) -> bool:
+    return (path / "model_index.json").is_file() or (path / "config.json").is_file()
+
+
+def _files(models_dir: Path, entry: ModelEntry) -> Iterator[tuple[str, Path]]:
+    """Each safetensors file that will be loaded, with the name of its component."""
+    base = folder(models_dir, entry.repo)
+    for file in sorted(base.glob("*/*.safetensors")):
+        if file.parent.name not in entry.components:
+            yield file.parent.name, file
+    for component, repo in entry.components.items():
+        for file in sorted(folder(models_dir, repo).glob("*.safetensors")):
+            yield component, file
+
+
+def _numbers(file: Path) -> int:
+    header, payload = _header(file)
+    tensors = {name: tensor for name, tensor in header.items() if name != "__metadata__"}
+    end = max((tensor["data_offsets"][1] for tensor in tensors.values()), default=0)
+    if end != payload:
+        raise ModelNotLoaded(f"{file}: should hold {end} bytes of weights, holds {payload}")
+    return sum(math.prod(tensor["shape"]) for tensor in tensors.values())
+
+
+def _header(file: Path) -> tuple[dict[str, dict[str, list[int]]], int]:
+    """A safetensors file's table of tensors, and the bytes that follow it."""
+    size = file.stat().st_size
+    with file.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        if length > size:
+            raise ModelNotLoaded(f"{file}: not a whole safetensors file")
+        try:
+            return json.loads(stream.read(length)), size - 8 - length
+        except ValueError as error:
+            raise ModelNotLoaded(f"{file}: not a safetensors file") from error

@@ -1,0 +1,38 @@
+"""What every test stands on."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+#: Settings of whoever runs the tests must not leak into them.
+LEAKY = ("RUNPOD_", "BUCKET_", "MODELS_DIR", "OUTPUT_DIR", "DEFAULT_MODEL", "MANIFEST_PATH")
+
+
+@pytest.fixture(autouse=True)
+def clean_environ() -> Iterator[None]:
+    """Each test starts without the worker's settings and leaves the environment as it was."""
+    before = dict(os.environ)
+    for name in before:
+        if name.startswith(LEAKY):
+            del os.environ[name]
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository."""
+    return Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def tiny_models(root: Path) -> Path:
+    """Tiny random weights for every model, laid out as baked ones; written once, then reused."""
+    from builder.tiny_models import write_tiny_models
+
+    folder = root / "out" / "tiny-models"
+    write_tiny_models(folder)
+    return folder

@@ -1,0 +1,126 @@
+import pytest
+
+from src.errors import InvalidRequest, UnsupportedTask
+from src.generation import GenerationRequest, MediaReference, Parameters, Task
+from src.manifest import Limits, ModelEntry
+from src.pipelines import FAMILIES
+from src.pipelines.settle import settle
+
+DEFAULTS = {"width": 720, "height": 480, "num_frames": 49, "fps": 8, "num_inference_steps": 50}
+LIMITS = Limits(pixels=1024 * 1024, num_frames=32, num_inference_steps=50, guidance_scale=20)
+ENTRY = ModelEntry(
+    id="some-model",
+    family="animatediff",
+    repo="owner/name",
+    licence="none",
+    tasks=frozenset({Task.TEXT2VIDEO, Task.VIDEO2VIDEO}),
+    defaults={**DEFAULTS, "num_frames": 16},
+    limits=LIMITS,
+)
+VIDEO = MediaReference(field="init_video", value="https://example.com/a.mp4")
+
+
+def settled(task: Task = Task.TEXT2VIDEO, **given: object) -> GenerationRequest:
+    request = GenerationRequest(
+        task=task,
+        parameters=Parameters(**given),  # type: ignore[arg-type]  # tables of any value
+        defaults=Parameters(num_inference_steps=20, strength=0.7, motion_bucket_id=127),
+        video=VIDEO if task is Task.VIDEO2VIDEO else None,
+        field_names={"num_inference_steps": "step"},
+    )
+    return settle(request, entry=ENTRY, family=FAMILIES["animatediff"])
+
+
+def test_the_callers_word_goes_over_the_apis_and_that_over_the_models() -> None:
+    parameters = settled(width=512, prompt="a fox").parameters
+
+    assert parameters.width == 512
+    assert parameters.num_inference_steps == 20
+    assert parameters.height == 480
+
+
+def test_what_the_model_has_no_use_for_is_not_effective_even_as_a_default() -> None:
+    request = settled()
+
+    assert request.parameters.motion_bucket_id is None
+    assert request.parameters.strength is None
+    assert request.warnings == ()
+
+
+def test_what_the_caller_set_and_the_model_cannot_use_is_named() -> None:
+    request = settled(motion_bucket_id=20, strength=0.3, num_inference_steps=9)
+
+    assert request.warnings == (
+        "motion_bucket_id: not used by some-model, ignored",
+        "strength: not used by some-model, ignored",
+    )
+    assert request.parameters.motion_bucket_id is None
+
+
+def test_a_request_without_a_seed_gets_one_and_keeps_one_that_it_has() -> None:
+    seeds = {settled().parameters.seed for _ in range(5)}
+
+    assert len(seeds) == 5
+    assert all(seed is not None and 0 <= seed < 2**32 for seed in seeds)
+    assert settled(seed=0).parameters.seed == 0
+
+
+def test_a_model_that_does_not_do_the_task_says_what_it_does() -> None:
+    with pytest.raises(UnsupportedTask, match="does not do img2video; it does: text2video, video"):
+        settled(Task.IMG2VIDEO)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"width": 1025, "height": 1024}, "width x height must be at most 1048576 pixels"),
+        ({"num_frames": 33}, "num_frames must be at most 32 for some-model, got 33"),
+        ({"num_inference_steps": 51}, "step must be at most 50 for some-model, got 51"),
+        ({"guidance_scale": 20.5}, "guidance_scale must be at most 20 for some-model, got 20.5"),
+    ],
+)
+def test_above_a_limit_the_field_the_value_and_the_rule_are_named(
+    given: dict[str, object], message: str
+) -> None:
+    with pytest.raises(InvalidRequest, match=message):
+        settled(**given)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"width": 1024, "height": 1024, "num_frames": 32, "num_inference_steps": 50},
+        {"guidance_scale": 20.0},
+        {"guidance_scale": 0.0},
+    ],
+)
+def test_a_limit_itself_is_within(given: dict[str, object]) -> None:
+    assert settled(**given).parameters.given().items() >= given.items()
+
+
+@pytest.mark.parametrize(
+    ("strength", "fits"), [(0.0, False), (0.09, False), (0.1, True), (1.0, True)]
+)
+def test_strength_must_leave_a_step(strength: float, fits: bool) -> None:
+    given = {"strength": strength, "num_inference_steps": 10}
+    if fits:
+        assert settled(Task.VIDEO2VIDEO, **given).parameters.strength == strength
+    else:
+        with pytest.raises(InvalidRequest, match=r"strength must leave a step .*\(10\)"):
+            settled(Task.VIDEO2VIDEO, **given)
+
+
+def test_a_model_without_its_own_size_asks_for_one() -> None:
+    entry = replace_defaults({"fps": 8})
+    with pytest.raises(InvalidRequest, match="height, num_frames, width must be given"):
+        settle(GenerationRequest(task=Task.TEXT2VIDEO), entry=entry, family=FAMILIES["animatediff"])
+
+
+def test_the_request_without_a_model_is_told_which_one_it_got() -> None:
+    assert settled().model == "some-model"
+    request = GenerationRequest(task=Task.TEXT2VIDEO, model="Alias")
+    assert settle(request, entry=ENTRY, family=FAMILIES["animatediff"]).model == "Alias"
+
+
+def replace_defaults(defaults: dict[str, object]) -> ModelEntry:
+    return ENTRY.model_copy(update={"defaults": defaults})
