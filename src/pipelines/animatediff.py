@@ -95,12 +95,15 @@ def _lerp(start: torch.Tensor, end: torch.Tensor, share: float) -> torch.Tensor:
 
 def _slerp(start: torch.Tensor, end: torch.Tensor, share: float) -> torch.Tensor:
     """Along the arc between the two, so that the mix keeps the length that noise has."""
-    cosine = (start.flatten() @ end.flatten()) / (start.norm() * end.norm())
-    if cosine.abs() > 0.9995:
+    # In float32: half precision overflows on sums over a whole frame.
+    one, other = start.flatten().float(), end.flatten().float()
+    cosine = (one @ other) / (one.norm() * other.norm())
+    if not cosine.abs() < 0.9995:  # nearly parallel, or a frame of zeros
         return _lerp(start, end, share)
     angle = cosine.acos()
-    mixed: torch.Tensor = ((1.0 - share) * angle).sin() * start + (share * angle).sin() * end
-    return mixed / angle.sin()
+    from_start = ((1.0 - share) * angle).sin() / angle.sin()
+    from_end = (share * angle).sin() / angle.sin()
+    return from_start * start + from_end * end
 
 
 ANIMATEDIFF = Family(

@@ -24,7 +24,7 @@ def _decode(pipeline: Pipeline, latents: torch.Tensor) -> Iterator[torch.Tensor]
         return
     # As AutoencoderKLCogVideoX._decode walks: an odd frame goes with the first pair, and the
     # convolutions' cache carries what came before.
-    scaled = latents.permute(0, 2, 1, 3, 4) / pipeline.vae_scaling_factor_image
+    scaled = 1 / pipeline.vae_scaling_factor_image * latents.permute(0, 2, 1, 3, 4)
     cache, start, end = None, 0, DECODE_CHUNK + scaled.shape[2] % DECODE_CHUNK
     while start < scaled.shape[2]:
         frames, cache = vae.decoder(scaled[:, :, start:end], conv_cache=cache)
