@@ -11,13 +11,13 @@ from src.errors import WorkerError
 
 def main() -> None:
     """Load the default model, then take jobs until the platform says stop."""
-    settings = Settings()
-    set_up_logging(settings)
     try:
+        settings = Settings()
+        set_up_logging(settings)
         worker = build_worker(settings)
         if settings.warm_up:
             worker.warm()
-    except WorkerError as error:
+    except (WorkerError, ValueError) as error:  # ValueError: a setting or the manifest is wrong
         sys.exit(f"cannot start: {error}")
     runpod.serverless.start({"handler": worker.handle})
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 import sys
-from functools import partial
 
 from .config import Settings
 from .dialects import detect
 from .manifest import PACKAGED, Manifest, load_manifest
-from .media import Media
+from .media import Fetcher, Media, Mp4Options, VideoLimits
 from .notify import ConsoleProgress, Progress
 from .pipelines.base import PipelineRoom
 from .storage import InlineStorage, LocalFolder, Storage
@@ -46,11 +45,12 @@ def build_worker(
 def build_pipelines(settings: Settings) -> PipelineRoom:
     """The GPU room over the models whose weights are present."""
     # torch and diffusers take seconds to import: only here, and only for who generates.
-    from .pipelines.loader import Loader
-    from .pipelines.room import Pipelines, served
-    from .pipelines.weights import missing
+    from .pipelines.loader import Loader, quieten_libraries
+    from .pipelines.room import Pipelines
+    from .pipelines.weights import present
 
-    manifest = served(read_manifest(settings), partial(missing, settings.models_dir))
+    quieten_libraries()
+    manifest = present(settings.models_dir, read_manifest(settings))
     manifest.find(settings.default_model)
     memory = settings.model_memory_gb
     loader = Loader(
@@ -61,6 +61,30 @@ def build_pipelines(settings: Settings) -> PipelineRoom:
     return Pipelines(manifest=manifest, loader=loader, default_model=settings.default_model)
 
 
+def build_media(settings: Settings) -> Media:
+    """The media room with the operator's limits."""
+    return Media(
+        fetcher=Fetcher(
+            max_bytes=int(settings.fetch_max_mb * MB),
+            timeout=settings.fetch_timeout,
+            read_timeout=settings.fetch_read_timeout,
+            allow_private=settings.allow_private_urls,
+        ),
+        image_max_pixels=int(settings.image_max_megapixels * MB),
+        video_limits=VideoLimits(
+            max_pixels=int(settings.video_max_megapixels * MB),
+            max_seconds=settings.video_max_seconds,
+            max_frames=settings.video_max_frames,
+            timeout=settings.decode_timeout,
+        ),
+        mp4=Mp4Options(
+            crf=settings.video_crf,
+            preset=settings.video_preset,
+            timeout=settings.encode_timeout,
+        ),
+    )
+
+
 def read_manifest(settings: Settings) -> Manifest:
     """The packaged manifest, with the operator's own over it."""
     own = settings.manifest_path
@@ -68,7 +92,10 @@ def read_manifest(settings: Settings) -> Manifest:
 
 
 def set_up_logging(settings: Settings) -> None:
-    """One line per event on stderr, beside the platform's own lines."""
+    """One line per event on stderr, in the form of the platform's own lines."""
     logging.basicConfig(
-        stream=sys.stderr, level=settings.log_level, format="%(levelname)-7s| %(message)s"
+        stream=sys.stderr,
+        level=settings.log_level,
+        format="%(levelname)-6s | %(message)s",
+        force=True,  # importing the platform's SDK has set up another form already
     )

@@ -124,7 +124,7 @@ class StorageError(OutputError):
     code = "storage_failed"
 
 
-class GenerationCancelled(Exception):  # noqa: N818  it is no error: the platform asked for it
+class GenerationCancelled(Exception):
     """The platform cancelled the job between two steps."""
 
 

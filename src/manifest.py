@@ -10,9 +10,17 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from .errors import UnknownModel, shown
 from .generation import Parameters, Task
@@ -20,9 +28,12 @@ from .generation import Parameters, Task
 PACKAGED = Path(__file__).with_name("manifest.toml")
 
 Dtype = Literal["float32", "float16", "bfloat16"]
-#: owner/name on the Hugging Face Hub, which is also the folder under MODELS_DIR.
-Repo = str
-REPO_PATTERN = r"^[\w.-]+/[\w.-]+$"
+#: owner/name on the Hugging Face Hub, which is also the folder under MODELS_DIR. Neither part
+#: starts with a dot, so that it cannot climb out of there.
+Repo = Annotated[str, Field(pattern=r"^[\w-][\w.-]*/[\w-][\w.-]*$")]
+
+#: Without these there is no clip to speak of, so every model says its own.
+REQUIRED_DEFAULTS = frozenset({"width", "height", "num_frames", "fps", "num_inference_steps"})
 
 
 class Record(BaseModel):
@@ -50,7 +61,7 @@ class ModelEntry(Record):
     aliases: tuple[str, ...] = ()
     #: The code that it shares with its like; a key of pipelines.FAMILIES.
     family: str
-    repo: Repo = Field(pattern=REPO_PATTERN)
+    repo: Repo
     #: Components that come from another repository, such as a motion adapter.
     components: dict[str, Repo] = {}
     licence: str
@@ -62,7 +73,7 @@ class ModelEntry(Record):
     #: Components whose authors advise another dtype.
     dtypes: dict[str, Dtype] = {}
     #: The model's own defaults, for whoever asks without saying.
-    defaults: dict[str, Any] = {}
+    defaults: dict[str, Any]
     limits: Limits
 
     @field_validator("defaults")
@@ -71,14 +82,10 @@ class ModelEntry(Record):
         unknown = set(value) - {item.name for item in fields(Parameters)}
         if unknown:
             raise ValueError(f"not generation parameters: {', '.join(sorted(unknown))}")
-        return value
-
-    @field_validator("components")
-    @classmethod
-    def _components_are_repos(cls, value: dict[str, Repo]) -> dict[str, Repo]:
-        for repo in value.values():
-            if repo.count("/") != 1 or ".." in repo:
-                raise ValueError(f"not owner/name: {repo}")
+        missing = REQUIRED_DEFAULTS - set(value)
+        if missing:
+            raise ValueError(f"missing: {', '.join(sorted(missing))}")
+        TypeAdapter(Parameters).validate_python(value)
         return value
 
     @property
@@ -93,7 +100,7 @@ class ModelEntry(Record):
 
     def default_parameters(self) -> Parameters:
         """The model's own defaults, as parameters."""
-        return Parameters(**self.defaults)
+        return TypeAdapter(Parameters).validate_python(self.defaults)
 
 
 class Manifest(Record):
@@ -134,15 +141,23 @@ class Manifest(Record):
 def load_manifest(*paths: Path) -> Manifest:
     """Read manifests in order, a later one's keys over an earlier one's, model by model.
 
-    Raises ValueError (pydantic's, or tomllib's) with the key that is wrong.
+    Raises ValueError with the model and the key that is wrong, or tomllib's with the line.
     """
     tables: dict[str, dict[str, Any]] = {}
     for path in paths or (PACKAGED,):
         for name, table in tomllib.loads(path.read_text("utf-8")).get("models", {}).items():
             tables[name] = _merged(tables.get(name, {}), table)
-    return Manifest(
-        models=tuple(ModelEntry(id=name, **table) for name, table in tables.items())
-    )
+    return Manifest(models=tuple(_entry(name, table) for name, table in tables.items()))
+
+
+def _entry(name: str, table: dict[str, Any]) -> ModelEntry:
+    try:
+        return ModelEntry(id=name, **table)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()
+        )
+        raise ValueError(f"manifest, models.{name}: {problems}") from error
 
 
 def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,13 +15,14 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .dialects import DEFAULT, Dialect
 from .errors import GenerationCancelled, RequestError, ServiceError, WorkerError, field_error
 from .generation import Clip, GenerationRequest, GenerationResult, Timings
-from .media import Media
+from .media import Media, check_fps, check_size
 from .notify import Progress
 from .pipelines.base import PipelineRoom
 from .storage import Storage
@@ -36,7 +37,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 #: Job ids that may name a file as they are; RunPod's are such (a uuid and a region).
-SAFE_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,127}")
+SAFE_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,127}", re.ASCII)
 
 
 class Worker:
@@ -78,6 +79,7 @@ class Worker:
             payload = _payload(job)
             dialect = self._detect(payload)
             result = await self._make(dialect.decode_request(payload), str(job["id"]))
+            log.info("%s: %s", result.job_id, _summary(result))
         except RequestError as error:
             log.info("%s: refused: %s", job.get("id"), error)
             return _failed(dialect, error)
@@ -92,7 +94,7 @@ class Worker:
     async def _make(self, request: GenerationRequest, job_id: str) -> GenerationResult:
         watch = Stopwatch()
         request = self._pipelines.settle(request)
-        self._check_size(request)
+        _check_format(request)
         with watch.measure("fetch"):
             inputs = await self._fetch(request)
         with tempfile.TemporaryDirectory(prefix="worker-video-") as folder:
@@ -103,10 +105,6 @@ class Worker:
                 output = await asyncio.to_thread(self._store, request, path)
             result = _result(request, job_id, clip, path, output)
         return replace(result, timings=watch.timings(), total_seconds=watch.total())
-
-    def _check_size(self, request: GenerationRequest) -> None:
-        width, height, _ = request.parameters.shape
-        self._media.check_size(request.delivery.format, width, height)
 
     async def _fetch(self, request: GenerationRequest) -> Inputs:
         width, height, num_frames = request.parameters.shape
@@ -153,7 +151,7 @@ class Worker:
         timed = replace(clip, chunks=watch.measured(clip.chunks, "generate"))
         before = watch.seconds("generate")
         with watch.measure("encode"):
-            self._media.write(timed, path, format=request.delivery.format)
+            self._media.write(timed, path, video_format=request.delivery.format)
         watch.add("encode", before - watch.seconds("generate"))
 
     def _store(self, request: GenerationRequest, path: Path) -> str:
@@ -248,6 +246,23 @@ def _payload(job: Mapping[str, Any]) -> Mapping[str, Any]:
     if not isinstance(payload, Mapping):
         raise field_error("input", payload, "must be a JSON object")
     return payload
+
+
+def _summary(result: GenerationResult) -> str:
+    """What was made, in a line; no prompt, and no link that could carry a signature."""
+    timings = ", ".join(f"{name} {seconds:.2f}" for name, seconds in vars(result.timings).items())
+    return (
+        f"{result.model}, {result.width}x{result.height}, {result.num_frames} frames at "
+        f"{float(result.fps):g} fps, {result.size_bytes / 1000:.0f} kB, "
+        f"{result.total_seconds:.2f} s ({timings})"
+    )
+
+
+def _check_format(request: GenerationRequest) -> None:
+    """Refuse before generating what could not be written after."""
+    width, height, _ = request.parameters.shape
+    check_size(request.delivery.format, width=width, height=height)
+    check_fps(request.delivery.format, Fraction(request.parameters.fps or 1))
 
 
 def _failed(dialect: Dialect, error: WorkerError) -> dict[str, Any]:

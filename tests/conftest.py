@@ -31,8 +31,11 @@ def root() -> Path:
 @pytest.fixture(scope="session")
 def tiny_models(root: Path) -> Path:
     """Tiny random weights for every model, laid out as baked ones; written once, then reused."""
-    from builder.tiny_models import write_tiny_models
+    from builder.tiny_models import build_models
+    from src.manifest import load_manifest
+    from src.pipelines.loader import quieten_libraries
 
+    quieten_libraries()
     folder = root / "out" / "tiny-models"
-    write_tiny_models(folder)
+    build_models(folder, load_manifest())
     return folder

@@ -16,6 +16,7 @@ from typing import Any
 
 import diffusers
 import torch
+import transformers
 
 from ..errors import ModelNotLoaded
 from ..generation import Task
@@ -47,6 +48,17 @@ class LoadedModel:
             loaded = next(iter(self.pipelines.values()))
             self.pipelines[name] = _sibling(getattr(diffusers, name), loaded)
         return self.pipelines[name]
+
+
+def quieten_libraries() -> None:
+    """Leave errors of diffusers and transformers in the log, and nothing below.
+
+    They warn at each job of what cannot be helped (no torchvision, nothing kept in float32), and
+    draw a bar for each file that they read.
+    """
+    for library in (diffusers, transformers):
+        library.utils.logging.set_verbosity_error()
+        library.utils.logging.disable_progress_bar()
 
 
 class Loader:
@@ -120,7 +132,7 @@ class Loader:
         }
         pipeline = cls.from_pretrained(
             folder(self._models_dir, entry.repo),
-            torch_dtype=dtypes,
+            dtype=dtypes,
             use_safetensors=True,
             local_files_only=True,
             **components,
@@ -131,7 +143,7 @@ class Loader:
     def _component(self, path: Path, dtype: torch.dtype) -> Any:
         name = json.loads((path / "config.json").read_text("utf-8"))["_class_name"]
         return getattr(diffusers, name).from_pretrained(
-            path, torch_dtype=dtype, use_safetensors=True, local_files_only=True
+            path, dtype=dtype, use_safetensors=True, local_files_only=True
         )
 
     def _dtypes(self, entry: ModelEntry) -> dict[str, torch.dtype]:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..errors import ModelNotLoaded, OutOfMemory
+from ..errors import OutOfMemory
 from ..generation import Clip, GenerationRequest, Parameters, Task
 from ..manifest import Manifest, ModelEntry
 from . import FAMILIES
@@ -78,14 +78,6 @@ class Pipelines:
         for _ in clip.chunks:
             pass
         return entry.id
-
-
-def served(manifest: Manifest, absent: Callable[[ModelEntry], list[str]]) -> Manifest:
-    """The models whose weights are present; raises ModelNotLoaded when there are none."""
-    entries = [entry for entry in manifest if not absent(entry)]
-    if not entries:
-        raise ModelNotLoaded("no model of the manifest has its weights in MODELS_DIR")
-    return manifest.only(entries)
 
 
 def _inputs(

@@ -55,9 +55,6 @@ def _complete(parameters: Parameters, usable: frozenset[str]) -> Parameters:
         parameters = replace(parameters, seed=secrets.randbelow(SEEDS))
     if "prompt" in usable and parameters.prompt is None:
         parameters = replace(parameters, prompt="")
-    missing = sorted({"width", "height", "num_frames", "fps"} - parameters.given().keys())
-    if missing:
-        raise InvalidRequest(f"{', '.join(missing)} must be given: the model has no default")
     return parameters
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import ModelNotLoaded
-from ..manifest import ModelEntry
+from ..manifest import Manifest, ModelEntry
 
 #: Bytes of a number in the dtypes that models are served in.
 DTYPE_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
@@ -25,6 +25,17 @@ def folder(models_dir: Path, repo: str) -> Path:
 def missing(models_dir: Path, entry: ModelEntry) -> list[str]:
     """The repositories of this model that are not there."""
     return [repo for repo in entry.repos if not _is_there(folder(models_dir, repo))]
+
+
+def present(models_dir: Path, manifest: Manifest) -> Manifest:
+    """The models whose weights are there; raises ModelNotLoaded when none are."""
+    entries = [entry for entry in manifest if not missing(models_dir, entry)]
+    if not entries:
+        raise ModelNotLoaded(
+            f"no model of the manifest has its weights in {models_dir.absolute()} (MODELS_DIR); "
+            "`make tiny-models` writes small ones to out/tiny-models"
+        )
+    return manifest.only(entries)
 
 
 def size_in_memory(models_dir: Path, entry: ModelEntry, *, on_gpu: bool) -> int:

@@ -1,10 +1,13 @@
 """A folder on this machine; for tests, for `make run`, and for a mounted volume."""
 
+import logging
 import shutil
 from contextlib import suppress
 from pathlib import Path
 
 from ..errors import StorageError
+
+log = logging.getLogger(__name__)
 
 
 class LocalFolder:
@@ -28,4 +31,11 @@ class LocalFolder:
             with suppress(OSError):
                 unfinished.unlink()
             raise StorageError(f"cannot write {target}: {error.strerror}") from error
+        log.info("saved %s", _shown(target))
         return target.as_uri()
+
+
+def _shown(path: Path) -> Path:
+    """The path as whoever started the worker would write it."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path

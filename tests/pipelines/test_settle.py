@@ -110,17 +110,7 @@ def test_strength_must_leave_a_step(strength: float, fits: bool) -> None:
             settled(Task.VIDEO2VIDEO, **given)
 
 
-def test_a_model_without_its_own_size_asks_for_one() -> None:
-    entry = replace_defaults({"fps": 8})
-    with pytest.raises(InvalidRequest, match="height, num_frames, width must be given"):
-        settle(GenerationRequest(task=Task.TEXT2VIDEO), entry=entry, family=FAMILIES["animatediff"])
-
-
 def test_the_request_without_a_model_is_told_which_one_it_got() -> None:
     assert settled().model == "some-model"
     request = GenerationRequest(task=Task.TEXT2VIDEO, model="Alias")
     assert settle(request, entry=ENTRY, family=FAMILIES["animatediff"]).model == "Alias"
-
-
-def replace_defaults(defaults: dict[str, object]) -> ModelEntry:
-    return ENTRY.model_copy(update={"defaults": defaults})

@@ -1,0 +1,1 @@
+"""Speed, memory and quality as ratios against what a user would do instead, in one run."""

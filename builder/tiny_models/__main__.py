@@ -1,0 +1,30 @@
+"""`python -m builder.tiny_models OUT [model ids...]`: tiny versions of the manifest's models."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from pathlib import Path
+
+from transformers.utils import logging
+
+from src.manifest import load_manifest
+
+from . import build_models
+
+
+def main() -> None:
+    """Build all models, or the named ones."""
+    parser = ArgumentParser(prog="python -m builder.tiny_models", description=main.__doc__)
+    parser.add_argument("folder", type=Path, help="where to: becomes MODELS_DIR")
+    parser.add_argument("models", nargs="*", help="ids or aliases of the manifest; all without")
+    wanted = parser.parse_args()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()  # one bar is enough
+    manifest = load_manifest()
+    entries = [manifest.find(name) for name in wanted.models] or list(manifest)
+    written = build_models(wanted.folder, entries)
+    print(f"{wanted.folder}: {len(written)} written, {len(entries)} models ready")
+
+
+if __name__ == "__main__":
+    main()

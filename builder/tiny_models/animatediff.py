@@ -1,0 +1,101 @@
+"""AnimateDiff at tiny width: an SD 1.5 checkpoint of four levels, and a motion adapter for it."""
+
+from __future__ import annotations
+
+import torch
+from diffusers import (
+    AutoencoderKL,
+    DDIMScheduler,
+    MotionAdapter,
+    StableDiffusionPipeline,
+    UNet2DConditionModel,
+)
+
+from src.manifest import ModelEntry
+
+from . import clip
+from .shelf import Part
+from .weights import set_output, smooth
+
+WIDTHS = (8, 16, 16, 16)
+GROUPS = 4
+LATENT_CHANNELS = 4
+#: Of the encoder's latents: as good as none.
+LOG_VARIANCE = -20.0
+
+
+def parts(entry: ModelEntry) -> dict[str, Part]:
+    """Two repositories: the checkpoint, and the motion adapter."""
+    return {entry.repo: _checkpoint, entry.components["motion_adapter"]: _motion_adapter}
+
+
+def _checkpoint() -> StableDiffusionPipeline:
+    return StableDiffusionPipeline(
+        vae=_vae(),
+        text_encoder=clip.text_encoder(),
+        tokenizer=clip.tokenizer(),
+        unet=_unet(),
+        scheduler=DDIMScheduler(
+            beta_start=0.00085,
+            beta_end=0.012,
+            beta_schedule="scaled_linear",
+            clip_sample=False,
+            set_alpha_to_one=False,
+            steps_offset=1,
+        ),
+        safety_checker=None,
+        feature_extractor=clip.image_processor(),
+        requires_safety_checker=False,
+    )
+
+
+def _motion_adapter() -> MotionAdapter:
+    return MotionAdapter(
+        block_out_channels=WIDTHS,
+        motion_layers_per_block=1,
+        motion_num_attention_heads=1,
+        motion_norm_num_groups=GROUPS,
+    ).eval()
+
+
+def _unet() -> UNet2DConditionModel:
+    unet = UNet2DConditionModel(
+        block_out_channels=WIDTHS,
+        layers_per_block=1,
+        norm_num_groups=GROUPS,
+        attention_head_dim=1,  # SD 1.5's configurations mean the number of heads by it
+        cross_attention_dim=clip.WIDTH,
+        sample_size=64,
+    ).eval()
+    latents, prompt = torch.randn(4, LATENT_CHANNELS, 16, 16), torch.randn(4, 8, clip.WIDTH)
+    set_output(unet.conv_out, std=1.0, run=lambda: unet(latents, 500, prompt).sample)
+    return unet
+
+
+def _vae() -> AutoencoderKL:
+    vae = AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        block_out_channels=(4, 8, 8, 8),
+        layers_per_block=1,
+        norm_num_groups=GROUPS,
+        sample_size=512,
+    ).eval()
+    smooth(vae.decoder)
+    latents = torch.randn(4, LATENT_CHANNELS, 16, 16) / vae.config.scaling_factor
+    set_output(vae.decoder.conv_out, std=0.5, run=lambda: vae.decode(latents).sample, channels=1)
+    _tell_images_apart(vae)
+    return vae
+
+
+def _tell_images_apart(vae: AutoencoderKL) -> None:
+    """Make the encoder's latents as loud as noise, and sure of themselves."""
+    images = torch.randn(8, 3, 4, 4).repeat_interleave(16, dim=2).repeat_interleave(16, dim=3)
+    set_output(
+        vae.quant_conv,
+        std=1 / vae.config.scaling_factor,
+        run=lambda: vae.encode(images).latent_dist.parameters,
+        channels=1,
+    )
+    vae.quant_conv.weight[LATENT_CHANNELS:] = 0
+    vae.quant_conv.bias[LATENT_CHANNELS:] = LOG_VARIANCE

@@ -1,0 +1,168 @@
+"""From a GenerationResult to ModelsLab's answer: its keys, its "yes" and "no", its meta."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict
+from types import MappingProxyType
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from ...errors import RequestError, WorkerError
+from ...generation import GenerationRequest, GenerationResult, Parameters, Task
+
+#: What goes out for what is ours to mend.
+OURS = "The worker could not make this video; the request is not at fault. Try again."
+
+_EVERY_META = (
+    "file_prefix", "fps", "height", "instant_response", "model_id", "num_frames",
+    "num_inference_steps", "seed", "temp", "width",
+)  # fmt: skip
+
+#: Keys that `meta` always has, null where the model has no use for them: those of ModelsLab's
+#: own example answers.
+META: Mapping[Task, frozenset[str]] = MappingProxyType({
+    Task.TEXT2VIDEO: frozenset(_EVERY_META) | {
+        "base64", "clip_skip", "guidance_scale", "improved_sampling_seed", "negative_prompt",
+        "output_type", "prompt", "upscale_guidance_scale", "upscale_height",
+        "upscale_num_inference_steps", "upscale_strength", "upscale_width",
+        "use_improved_sampling",
+    },
+    Task.IMG2VIDEO: frozenset(_EVERY_META) | {
+        "init_image", "max_guidance_scale", "min_guidance_scale", "motion_bucket_id",
+        "noise_aug_strength",
+    },
+    Task.VIDEO2VIDEO: frozenset(_EVERY_META) | {
+        "base64", "clip_skip", "guidance_scale", "init_video", "negative_prompt", "output_type",
+        "prompt", "strength",
+    },
+})  # fmt: skip
+
+#: A URL of this length is echoed whole; base64 is not.
+ECHOED_URL = 2048
+
+
+class Seconds(BaseModel):
+    """Where the time went, in seconds."""
+
+    fetch: float = Field(description="Fetching and reading what was sent.")
+    load: float = Field(description="Loading the model, if it was not resident.")
+    generate: float = Field(description="Denoising and decoding.")
+    encode: float = Field(description="Writing the mp4 or gif.")
+    store: float = Field(description="Bringing it to where results go.")
+
+
+class Answer(BaseModel):
+    """One video made."""
+
+    status: Literal["success"] = Field("success", description="Always so in an answer.")
+    generationTime: float = Field(  # noqa: N815  ModelsLab's spelling
+        description="Seconds from the job's arrival to its answer."
+    )
+    id: int = Field(description="A number that follows from the job's id; below 2^53.")
+    output: list[str] = Field(description="The video: one URL, or its bytes in base64.")
+    proxy_links: list[str] = Field(description="The same video by way of a CDN.")
+    meta: dict[str, Any] = Field(description="Every parameter that was effective; see below.")
+    warnings: list[str] = Field(description="What was asked for and not done; see below.")
+    timings: Seconds = Field(description="Where the time went.")
+
+
+class Failure(BaseModel):
+    """No video made."""
+
+    status: Literal["error"] = Field("error", description="Always so in a failure.")
+    message: str = Field(description="Which field, which rule, which value.")
+
+
+def answer(result: GenerationResult) -> Answer:
+    """Say what came of a request."""
+    timings = {name: round(seconds, 3) for name, seconds in asdict(result.timings).items()}
+    return Answer(
+        generationTime=round(result.total_seconds, 2),
+        id=number_of(result.job_id),
+        output=[result.output],
+        proxy_links=list(result.proxy_links),
+        meta=meta(result),
+        warnings=list(dict.fromkeys((*result.request.warnings, *result.warnings))),
+        timings=Seconds(**timings),
+    )
+
+
+def failure(error: WorkerError) -> Failure:
+    """Say what the caller can mend, or that it is for us to mend."""
+    return Failure(message=str(error) if isinstance(error, RequestError) else OURS)
+
+
+def number_of(job_id: str) -> int:
+    """The number that ModelsLab's clients expect for an id; JavaScript holds 53 bits exactly."""
+    return int.from_bytes(hashlib.sha256(job_id.encode()).digest()[:8], "big") >> 11
+
+
+def meta(result: GenerationResult) -> dict[str, Any]:
+    """Every effective parameter, in alphabetical order as ModelsLab has it."""
+    request = result.request
+    always = META[request.task]
+    values = {
+        **_parameters(request.parameters),
+        **_inputs(request),
+        **_delivery(request),
+        "file_prefix": result.file_prefix,
+        "model_id": request.model or result.model,
+    }
+    return {
+        name: values.get(name)
+        for name in sorted(always | values.keys())
+        if name in always or values[name] not in (None, "")
+    }
+
+
+def _parameters(effective: Parameters) -> dict[str, Any]:
+    values = {name: _written(value) for name, value in effective.given().items()}
+    if effective.clip_skip:
+        values["clip_skip"] = effective.clip_skip + 1
+    if "flow_shift" in values:
+        values["sample_shift"] = values.pop("flow_shift")
+    for name in {"ip_adapter_image", "controlnet_images"} & values.keys():
+        values[name] = _echo(str(values[name]))
+    return values
+
+
+def _inputs(request: GenerationRequest) -> dict[str, str]:
+    references = (request.image, request.video)
+    return {item.field: _echo(item.value) for item in references if item}
+
+
+def _delivery(request: GenerationRequest) -> dict[str, Any]:
+    delivery = request.delivery
+    return {
+        "base64": _written(delivery.as_base64),
+        "instant_response": _written(delivery.instant_response),
+        "output_type": delivery.format.value,
+        "temp": _written(delivery.temp),
+        "track_id": delivery.track_id,
+        "webhook": delivery.webhook,
+    }
+
+
+def _written(value: object) -> object:
+    """A value as ModelsLab writes it: yes and no, 7 rather than 7.0, lists with commas."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, tuple):
+        items = [_written(item) for item in value]
+        return items[0] if len(items) == 1 else ",".join(map(str, items))
+    return value
+
+
+def _echo(value: str) -> str:
+    """A URL as it came; of anything longer, how it begins."""
+    limit = ECHOED_URL if value[:8].casefold().startswith(("http://", "https://")) else 80
+    if len(value) <= limit:
+        return value
+    kind, comma, _ = value[:80].partition(",")
+    head = kind + comma if comma and value.startswith("data:") else value[:24]
+    return f"{head}... ({len(value)} characters)"

@@ -1,0 +1,145 @@
+"""From ModelsLab's request body to a GenerationRequest; nothing said is dropped in silence."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ...errors import shown
+from ...generation import Delivery, GenerationRequest, MediaReference, Task, VideoFormat
+from ..rules import validated
+from ..values import truth
+from .body import Body, Img2Video, Text2Video, Unused, Video2Video
+from .endpoint import (
+    IMG2VIDEO,
+    TEXT2VIDEO,
+    VIDEO2VIDEO,
+    Endpoint,
+    endpoint_named,
+    parameters,
+    sides,
+)
+
+KNOWN = frozenset().union(*(body.model_fields for body in (Text2Video, Img2Video, Video2Video)))
+SIZE = re.compile(r"([1-9]\d{0,4}) ?x ?([1-9]\d{0,4})", re.ASCII | re.IGNORECASE)
+#: One warning each for so many unknown fields; the others share one.
+WARNED_EACH = 20
+
+
+def decode(payload: Mapping[str, Any]) -> GenerationRequest:
+    """Read a body. Raises InvalidRequest, which names every problem."""
+    said = _said(payload)
+    endpoint = _endpoint(said)
+    known = {name: value for name, value in said.items() if name in endpoint.body.model_fields}
+    body = validated(endpoint.body, known)
+    size = _size_by_resolution(body, endpoint)
+    # A "no" asks for nothing: it is left to the defaults, so that no model need warn of it.
+    asked = {name: getattr(body, name) for name in known if getattr(body, name) is not False}
+    return GenerationRequest(
+        task=endpoint.task,
+        model=body.model_id,
+        parameters=parameters(asked | size),
+        defaults=endpoint.defaults,
+        image=_reference(body, "init_image"),
+        video=_reference(body, "init_video"),
+        delivery=_delivery(body),
+        warnings=tuple(_warnings(said, body, endpoint)),
+        field_names={"flow_shift": "sample_shift"},
+    )
+
+
+def _said(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """What the caller said, without the API key, nulls and empty strings; names trimmed."""
+    said: dict[str, Any] = {}
+    for spelt, value in sorted(payload.items(), key=_is_padded):
+        name = spelt.strip()
+        empty = value is None or value == [] or (isinstance(value, str) and not value.strip())
+        if not empty and name.casefold() != "key":
+            said[spelt if name in said else name] = value
+    if "shift_sample" in said and "sample_shift" not in said:
+        said["sample_shift"] = said.pop("shift_sample")
+    return _with_plain_size(said)
+
+
+def _is_padded(item: tuple[str, Any]) -> bool:
+    return item[0] != item[0].strip()
+
+
+def _with_plain_size(said: dict[str, Any]) -> dict[str, Any]:
+    """ModelsLab's own Dart client says resolution "512x512"."""
+    resolution = said.get("resolution")
+    size = SIZE.fullmatch(resolution.strip()) if isinstance(resolution, str) else None
+    if size and not {"width", "height"} & said.keys():
+        del said["resolution"]
+        said |= {"width": int(size[1]), "height": int(size[2])}
+    return said
+
+
+def _endpoint(said: dict[str, Any]) -> Endpoint:
+    """Obey `endpoint` (detect has refused unknown ones), else see what there is to start from."""
+    name = said.pop("endpoint", None)
+    named = endpoint_named(name) if isinstance(name, str) else None
+    if named:
+        return named
+    if "init_video" in said:
+        return VIDEO2VIDEO
+    return IMG2VIDEO if "init_image" in said else TEXT2VIDEO
+
+
+def _size_by_resolution(body: Body, endpoint: Endpoint) -> dict[str, int]:
+    said = body.model_fields_set
+    if {"width", "height"} & said or not (body.resolution or body.portrait):
+        return {}
+    default = min(endpoint.defaults.width or 0, endpoint.defaults.height or 0)
+    return sides(body.resolution or default, portrait=body.portrait)
+
+
+def _reference(body: Body, field: str) -> MediaReference | None:
+    value = getattr(body, field, None)
+    return MediaReference(field=field, value=value) if value else None
+
+
+def _delivery(body: Body) -> Delivery:
+    return Delivery(
+        format=VideoFormat.GIF if body.output_type == "gif" else VideoFormat.MP4,
+        as_base64=body.base64 or body.output_type == "base64",
+        temp=body.temp,
+        instant_response=body.instant_response,
+        webhook=body.webhook,
+        track_id=body.track_id,
+    )
+
+
+def _warnings(said: Mapping[str, Any], body: Body, endpoint: Endpoint) -> Iterator[str]:
+    if {"width", "height"} & said.keys():
+        yield from (
+            f"{name}: not used beside width and height, ignored"
+            for name in ("resolution", "portrait")
+            if getattr(body, name)
+        )
+    yield from _unused(said, endpoint.task, type(body))
+    unknown = [name for name in said if name not in KNOWN]
+    yield from (f"{_label(name)}: unknown field, ignored" for name in unknown[:WARNED_EACH])
+    if unknown[WARNED_EACH:]:
+        yield f"{len(unknown[WARNED_EACH:])} more unknown fields, ignored"
+
+
+def _unused(said: Mapping[str, Any], task: Task, body: type[Body]) -> Iterator[str]:
+    for name, value in said.items():
+        if name in Unused.model_fields and _asks(value):
+            yield f"{name}: not supported, ignored"
+        elif name in KNOWN and name not in body.model_fields:
+            yield f"{name}: not a field of {task}, ignored"
+
+
+def _asks(value: object) -> bool:
+    """Whether a field of no use was meant to do something."""
+    try:
+        return truth(value)
+    except ValueError:
+        return True
+
+
+def _label(name: str) -> str:
+    return name if name.isprintable() and 0 < len(name) <= 60 else shown(name)

@@ -1,0 +1,83 @@
+"""PIXELS: media that comes in becomes frames, frames become media that goes out.
+
+Knows no model, no job and no public API.
+"""
+
+import asyncio
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from ..generation import Clip, MediaReference, VideoFormat
+from .encode import check_fps, check_size, write
+from .fetch import Fetcher
+from .images import decode_image, fit
+from .limits import VideoLimits
+from .mp4 import Mp4Options
+from .videos import decode_video
+
+__all__ = ["Media", "Fetcher", "VideoLimits", "Mp4Options", "check_size", "check_fps"]
+
+
+class Media:
+    """The room's door."""
+
+    def __init__(
+        self,
+        *,
+        fetcher: Fetcher,
+        image_max_pixels: int,
+        video_limits: VideoLimits,
+        mp4: Mp4Options,
+        ffmpeg: str | None = None,
+    ) -> None:
+        """Without `ffmpeg`, the binary that imageio-ffmpeg carries."""
+        self._fetcher = fetcher
+        self._image_max_pixels = image_max_pixels
+        self._video_limits = video_limits
+        self._mp4 = mp4
+        self._ffmpeg = ffmpeg or _carried_ffmpeg()
+
+    async def read_image(
+        self, reference: MediaReference, *, width: int, height: int
+    ) -> Image.Image:
+        """The image in RGB and in exactly this size, scaled to cover it and cut to it.
+
+        Raises FetchFailed, MediaTooLarge, UndecodableMedia or InvalidRequest.
+        """
+        data = await self._fetcher.fetch(reference)
+        image = await asyncio.to_thread(
+            decode_image, data, field=reference.field, max_pixels=self._image_max_pixels
+        )
+        return await asyncio.to_thread(fit, image, width, height)
+
+    async def read_video(
+        self, reference: MediaReference, *, num_frames: int, width: int, height: int
+    ) -> npt.NDArray[np.uint8]:
+        """Frames evenly spaced in time, shape (num_frames, height, width, 3), RGB.
+
+        Raises FetchFailed, MediaTooLarge, UndecodableMedia or InvalidRequest.
+        """
+        data = await self._fetcher.fetch(reference)
+        return await asyncio.to_thread(
+            decode_video,
+            data,
+            field=reference.field,
+            num_frames=num_frames,
+            width=width,
+            height=height,
+            limits=self._video_limits,
+            ffmpeg=self._ffmpeg,
+        )
+
+    def write(self, clip: Clip, path: Path, *, video_format: VideoFormat) -> None:
+        """Write the clip, blocking; on any failure no file is left. Raises EncodingError."""
+        write(clip, path, video_format=video_format, mp4=self._mp4, ffmpeg=self._ffmpeg)
+
+
+def _carried_ffmpeg() -> str:
+    import imageio_ffmpeg
+
+    return str(imageio_ffmpeg.get_ffmpeg_exe())

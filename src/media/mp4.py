@@ -1,0 +1,56 @@
+"""MP4: frames through a pipe into ffmpeg's x264, none of them kept."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import EncodingError
+from ..generation import Clip
+from .chunks import exact_chunks
+from .ffmpeg import Ffmpeg, FfmpegFailed, FfmpegTimedOut
+
+#: The conversion, and the tags that name it; without them players guess by the frame's size.
+_TO_BT709 = (
+    "scale=out_color_matrix=bt709:out_range=tv:flags=accurate_rnd+full_chroma_int+bicubic,"
+    "format=yuv420p,"
+    "setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mp4Options:
+    """The trade between speed, size and quality."""
+
+    #: x264's constant rate factor: lower is better and larger.
+    crf: int
+    #: x264's own names, "ultrafast" to "slow".
+    preset: str
+    #: Seconds that ffmpeg may keep us waiting for one video.
+    timeout: float
+
+
+def write_mp4(clip: Clip, path: Path, *, options: Mp4Options, ffmpeg: str) -> None:
+    """H.264 in yuv420p, tagged bt709, ready to play before it is loaded whole.
+
+    Raises EncodingError; what the clip's own chunks raise goes through.
+    """
+    try:
+        with Ffmpeg(ffmpeg, _arguments(clip, path, options), timeout=options.timeout) as process:
+            for chunk in exact_chunks(clip):
+                process.write(chunk)
+            process.finish()
+    except FfmpegTimedOut as error:
+        raise EncodingError(f"ffmpeg took longer than {options.timeout:g} s") from error
+    except FfmpegFailed as error:
+        raise EncodingError(f"ffmpeg failed: {error}") from error
+
+
+def _arguments(clip: Clip, path: Path, options: Mp4Options) -> list[str]:
+    return [
+        *("-f", "rawvideo", "-pixel_format", "rgb24"),
+        *("-video_size", f"{clip.width}x{clip.height}"),
+        *("-framerate", f"{clip.fps.numerator}/{clip.fps.denominator}"),
+        *("-i", "pipe:0"),
+        *("-vf", _TO_BT709),
+        *("-c:v", "libx264", "-preset", options.preset, "-crf", str(options.crf)),
+        *("-movflags", "+faststart", "-f", "mp4", "-y", f"file:{path.absolute()}"),
+    ]

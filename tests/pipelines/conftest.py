@@ -1,0 +1,80 @@
+"""Real pipelines on tiny weights."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from src.generation import Clip, GenerationRequest, MediaReference, Parameters, Task
+from src.manifest import load_manifest
+from src.pipelines.base import OnStep
+from src.pipelines.loader import Loader
+from src.pipelines.room import Pipelines
+
+#: One model for each family, and each task that it does.
+CASES = [
+    ("cogvideox", Task.TEXT2VIDEO),
+    ("svd", Task.IMG2VIDEO),
+    ("demo", Task.TEXT2VIDEO),
+    ("demo", Task.IMG2VIDEO),
+    ("demo", Task.VIDEO2VIDEO),
+]
+BASE: dict[str, Any] = {
+    "prompt": "a fox",
+    "width": 64,
+    "height": 64,
+    "num_frames": 3,
+    "num_inference_steps": 2,
+    "strength": 0.7,
+    "seed": 7,
+}
+
+
+class Studio:
+    """The room with every tiny model, and inputs to match what is asked."""
+
+    def __init__(self, models_dir: Path) -> None:
+        manifest = load_manifest()
+        self.loader = Loader(models_dir=models_dir, device="cpu")
+        self.room = Pipelines(manifest=manifest, loader=self.loader, default_model="demo")
+
+    def request(self, model: str, task: Task, **given: Any) -> GenerationRequest:
+        reference = MediaReference(field="init", value="")
+        return self.room.settle(
+            GenerationRequest(
+                task=task,
+                model=model,
+                parameters=Parameters(**(BASE | given)),
+                image=reference if task is Task.IMG2VIDEO else None,
+                video=reference if task is Task.VIDEO2VIDEO else None,
+            )
+        )
+
+    def clip(
+        self,
+        request: GenerationRequest,
+        *,
+        on_step: OnStep = lambda _done, _total: None,
+        media_seed: int = 0,
+    ) -> Clip:
+        width, height, num_frames = request.parameters.shape
+        rng = np.random.default_rng(media_seed)
+        frames = rng.integers(0, 256, (num_frames, height, width, 3), np.uint8)
+        return self.room.generate(
+            self.room.load(request),
+            request,
+            on_step=on_step,
+            image=Image.fromarray(frames[0]) if request.image else None,
+            video=frames if request.video else None,
+        )
+
+    def frames(self, model: str, task: Task, *, media_seed: int = 0, **given: Any) -> Any:
+        clip = self.clip(self.request(model, task, **given), media_seed=media_seed)
+        return np.concatenate(list(clip.chunks))
+
+
+@pytest.fixture(scope="session")
+def studio(tiny_models: Path) -> Studio:
+    return Studio(tiny_models)

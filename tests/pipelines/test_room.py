@@ -1,0 +1,207 @@
+"""The room over real pipelines: what comes out is what was asked for, and every word counts."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from src.errors import GenerationError, UnknownModel, UnsupportedTask
+from src.generation import GenerationRequest, Task
+
+from .conftest import CASES, Studio
+
+pytestmark = pytest.mark.real
+
+
+@pytest.mark.parametrize(("model", "task"), CASES)
+def test_854x480_with_16_frames_is_854x480_with_16_frames(
+    studio: Studio, model: str, task: Task
+) -> None:
+    frames = studio.frames(
+        model, task, width=854, height=480, num_frames=16, strength=0.5, guidance_scale=1.0
+    )
+
+    assert frames.shape == (16, 480, 854, 3)
+    assert frames.dtype == np.uint8
+    assert all(frame.std() > 5 for frame in frames)
+
+
+@pytest.mark.parametrize(("model", "task"), CASES)
+@pytest.mark.parametrize("size", [(70, 66, 2), (64, 64, 1), (10, 128, 12)])
+def test_any_size_and_any_number_of_frames_comes_out_as_it_is(
+    studio: Studio, model: str, task: Task, size: tuple[int, int, int]
+) -> None:
+    width, height, num_frames = size
+    frames = studio.frames(model, task, width=width, height=height, num_frames=num_frames)
+
+    assert frames.shape == (num_frames, height, width, 3)
+
+
+@pytest.mark.parametrize(("model", "task"), CASES)
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(
+    studio: Studio, model: str, task: Task
+) -> None:
+    first = studio.frames(model, task)
+    studio.frames(model, task, seed=8)
+
+    assert np.array_equal(first, studio.frames(model, task))
+    assert not np.array_equal(first, studio.frames(model, task, seed=8))
+
+
+SAMPLING = [
+    {"prompt": "something else"},
+    {"negative_prompt": "blurred"},
+    {"guidance_scale": 3.0},
+    {"num_inference_steps": 3},
+]
+CHANGES: list[tuple[str, Task, dict[str, Any]]] = [
+    *(("cogvideox", Task.TEXT2VIDEO, change) for change in SAMPLING),
+    *(
+        ("svd", Task.IMG2VIDEO, change)
+        for change in (
+            {"num_inference_steps": 3},
+            {"min_guidance_scale": 2.0},
+            {"max_guidance_scale": 6.0},
+            {"motion_bucket_id": 20},
+            {"noise_aug_strength": 0.5},
+            {"fps": 15},
+        )
+    ),
+    *(("demo", task, change) for task in Task for change in (*SAMPLING, {"clip_skip": 1})),
+    ("demo", Task.IMG2VIDEO, {"strength": 0.2}),
+    ("demo", Task.IMG2VIDEO, {"latent_interpolation_method": "slerp"}),
+    ("demo", Task.VIDEO2VIDEO, {"strength": 1.0}),
+]
+
+
+@pytest.mark.parametrize(("model", "task", "change"), CHANGES)
+def test_every_parameter_changes_the_frames(
+    studio: Studio, model: str, task: Task, change: dict[str, Any]
+) -> None:
+    assert change.keys() <= studio.request(model, task, **change).parameters.given().keys()
+    assert not np.array_equal(studio.frames(model, task), studio.frames(model, task, **change))
+
+
+@pytest.mark.parametrize(("model", "task"), [case for case in CASES if case[1] != "text2video"])
+def test_the_image_or_video_that_goes_in_changes_the_frames(
+    studio: Studio, model: str, task: Task
+) -> None:
+    assert not np.array_equal(studio.frames(model, task), studio.frames(model, task, media_seed=1))
+
+
+@pytest.mark.parametrize(("model", "task"), CASES)
+def test_our_frames_are_those_that_the_pipeline_itself_would_have_given(
+    studio: Studio, model: str, task: Task
+) -> None:
+    """The latents that we decode in pieces, against diffusers' own decoding and rounding."""
+    request = studio.request(model, task, num_frames=9, width=64, height=80)
+    ours = np.concatenate(list(studio.clip(request).chunks))
+    loaded = studio.room.load(request)
+    pipeline = loaded.pipeline(task)
+    spec = loaded.family.tasks[task]
+
+    theirs = _own_frames(studio, request, pipeline, spec)
+
+    assert ours.shape == theirs.shape
+    # Kernels differ by batch size: a value on the edge between two may fall to either side.
+    assert np.abs(ours.astype(int) - theirs.astype(int)).max() <= 1
+
+
+def _own_frames(studio: Studio, request: GenerationRequest, pipeline: Any, spec: Any) -> Any:
+    """Send what we send, but leave decoding to the pipeline."""
+    caught: dict[str, Any] = {}
+
+    def keep(_pipeline: Any, inputs: Any) -> dict[str, Any]:
+        caught["inputs"] = inputs
+        return dict(spec.more(_pipeline, inputs))
+
+    loaded = studio.room.load(request)
+    from src.pipelines.room import _inputs
+    from PIL import Image
+
+    width, height, num_frames = request.parameters.shape
+    frames = np.random.default_rng(0).integers(0, 256, (num_frames, height, width, 3), np.uint8)
+    inputs = _inputs(
+        loaded,
+        request,
+        Image.fromarray(frames[0]) if request.image else None,
+        frames if request.video else None,
+    )
+    keywords = spec.call_keywords(pipeline, inputs) | {"output_type": "np"}
+    made = pipeline(**keywords).frames[0]
+    return (np.asarray(made) * 255).round().astype(np.uint8)
+
+
+@pytest.mark.parametrize(("model", "task"), CASES)
+def test_each_step_is_heard_of_in_order(studio: Studio, model: str, task: Task) -> None:
+    heard: list[tuple[int, int]] = []
+    request = studio.request(model, task, num_inference_steps=4, strength=1.0)
+    studio.clip(request, on_step=lambda done, total: heard.append((done, total)))
+
+    assert heard == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+class Stopped(Exception):
+    pass
+
+
+@pytest.mark.parametrize(("model", "task"), CASES)
+def test_a_step_that_raises_ends_the_call_and_leaves_the_model_as_it_was(
+    studio: Studio, model: str, task: Task
+) -> None:
+    before = studio.frames(model, task)
+    heard: list[int] = []
+
+    def stop_at_second(done: int, _total: int) -> None:
+        heard.append(done)
+        if done == 2:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        studio.clip(
+            studio.request(model, task, num_inference_steps=5, strength=1.0),
+            on_step=stop_at_second,
+        )
+
+    assert heard == [1, 2]
+    assert np.array_equal(before, studio.frames(model, task))
+
+
+def test_an_image_keeps_its_place_when_the_size_is_grown(studio: Studio) -> None:
+    """At the asked size, what the cut leaves lies where the image's own pixels lay."""
+    request = studio.request("svd", Task.IMG2VIDEO, width=90, height=70)
+    plan = studio.room.load(request).family.plan(width=90, height=70, num_frames=3)
+
+    assert (plan.left, plan.top) == (3, 1)
+
+
+def test_a_model_that_is_not_there_is_named_with_those_that_are(studio: Studio) -> None:
+    with pytest.raises(UnknownModel, match=r"Model not found: 'sora'; present are: .*demo.*svd"):
+        studio.request("sora", Task.TEXT2VIDEO)
+
+
+def test_a_task_that_a_model_cannot_do_is_refused(studio: Studio) -> None:
+    with pytest.raises(UnsupportedTask, match="svd does not do text2video; it does: img2video"):
+        studio.request("svd", Task.TEXT2VIDEO)
+
+
+def test_warming_names_the_default_model_and_leaves_it_in_memory(studio: Studio) -> None:
+    assert studio.room.warm() == "demo"
+    assert studio.loader.resident[-1] == "demo"
+
+
+def test_a_network_that_gives_no_numbers_is_an_error(studio: Studio) -> None:
+    import torch
+
+    request = studio.request("demo", Task.TEXT2VIDEO)
+    loaded = studio.room.load(request)
+    weight = loaded.pipeline(Task.TEXT2VIDEO).vae.decoder.conv_out.weight
+    kept = weight.detach().clone()
+    try:
+        with torch.no_grad():
+            weight.fill_(float("nan"))
+        with pytest.raises(GenerationError, match="no numbers"):
+            list(studio.clip(request).chunks)
+    finally:
+        with torch.no_grad():
+            weight.copy_(kept)
