@@ -9,7 +9,7 @@ run: .venv/ready $(MODELS)/ready      ## make the video of test_input.json into 
 	@MODELS_DIR=$(MODELS) OUTPUT_DIR=out RUNPOD_LOG_LEVEL=WARN $(BIN)/python handler.py
 
 test: .venv/ready                      ## run the tests
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --dist worksteal
 
 check: lint types contracts test       ## everything that must hold before a commit
 

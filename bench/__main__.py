@@ -54,7 +54,8 @@ def encoding_table(figures: dict[str, list[Figures]]) -> str:
         own = "ours-gif" if case.endswith("gif") else "ours"
         ratio = _ratio(runs, figures[own], "seconds")
         lines.append(
-            f"| {case} | {_median(runs, 'seconds'):.2f} | {ratio:.1f}x | {_median(runs, 'psnr'):.2f}"
+            f"| {case} | {_median(runs, 'seconds'):.2f} | {ratio:.1f}x"
+            f" | {_median(runs, 'psnr'):.2f}"
             f" | {_median(runs, 'bytes'):.0f} | {_median(runs, 'extra_mb'):.0f} |"
         )
     return "\n".join(lines)

@@ -41,7 +41,7 @@ class Steps:
     def after_step(
         self, _pipe: Any, _step: int, _time: Any, values: dict[str, Any]
     ) -> dict[str, Any]:
-        """diffusers' callback."""
+        """Diffusers' callback."""
         self._ends.append(time.perf_counter())
         return values
 

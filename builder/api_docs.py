@@ -172,7 +172,6 @@ def _example_answer(body: Mapping[str, Any]) -> dict[str, Any]:
     url = f"https://videos.example.com/{stem}.mp4"
     result = GenerationResult(
         request=replace(request, parameters=settled),
-        model="cogvideox",
         job_id=f"{stem}-e1",
         file_prefix=stem,
         output=url,

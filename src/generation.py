@@ -134,7 +134,8 @@ class GenerationRequest:
     """One video to make."""
 
     task: Task
-    #: An id or alias of the manifest, or None for the worker's default model.
+    #: An id or alias of the manifest, or None for the worker's default model; a settled request
+    #: has its name.
     model: str | None = None
     #: What the caller set.
     parameters: Parameters = Parameters()
@@ -181,8 +182,6 @@ class GenerationResult:
 
     #: The request with every parameter that was effective, the concrete seed included.
     request: GenerationRequest
-    #: The manifest's id of the model that did it.
-    model: str
     job_id: str
     #: The stem of the object's name; follows from the job id.
     file_prefix: str

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from .dialects import DEFAULT, Dialect
 from .errors import GenerationCancelled, RequestError, ServiceError, WorkerError, field_error
-from .generation import Clip, GenerationRequest, GenerationResult, Timings
+from .generation import Clip, Delivery, GenerationRequest, GenerationResult, Timings
 from .media import Media, check_fps, check_size
 from .notify import Progress
 from .pipelines.base import PipelineRoom
@@ -109,8 +109,9 @@ class Worker:
     async def _fetch(self, request: GenerationRequest) -> Inputs:
         width, height, num_frames = request.parameters.shape
         size = {"width": width, "height": height}
-        image = request.image and await self._media.read_image(request.image, **size)
-        video = None
+        image, video = None, None
+        if request.image:
+            image = await self._media.read_image(request.image, **size)
         if request.video:
             video = await self._media.read_video(request.video, num_frames=num_frames, **size)
         return Inputs(image=image, video=video)
@@ -252,7 +253,7 @@ def _summary(result: GenerationResult) -> str:
     """What was made, in a line; no prompt, and no link that could carry a signature."""
     timings = ", ".join(f"{name} {seconds:.2f}" for name, seconds in vars(result.timings).items())
     return (
-        f"{result.model}, {result.width}x{result.height}, {result.num_frames} frames at "
+        f"{result.request.model}, {result.width}x{result.height}, {result.num_frames} frames at "
         f"{float(result.fps):g} fps, {result.size_bytes / 1000:.0f} kB, "
         f"{result.total_seconds:.2f} s ({timings})"
     )
@@ -270,12 +271,18 @@ def _failed(dialect: Dialect, error: WorkerError) -> dict[str, Any]:
     return {**body, "error": body["message"]}
 
 
+def _not_yet(delivery: Delivery) -> Iterator[str]:
+    """What the caller asked of the delivery and does not get; nothing is dropped in silence."""
+    for name in ("instant_response", "temp", "webhook"):
+        if getattr(delivery, name):
+            yield f"{name}: not supported yet, ignored"
+
+
 def _result(
     request: GenerationRequest, job_id: str, clip: Clip, path: Path, output: str
 ) -> GenerationResult:
     return GenerationResult(
         request=request,
-        model=request.model or "",
         job_id=job_id,
         file_prefix=path.stem,
         output=output,
@@ -284,5 +291,5 @@ def _result(
         num_frames=clip.num_frames,
         fps=clip.fps,
         size_bytes=path.stat().st_size,
-        warnings=request.warnings,
+        warnings=(*request.warnings, *_not_yet(request.delivery)),
     )

@@ -31,11 +31,15 @@ def root() -> Path:
 @pytest.fixture(scope="session")
 def tiny_models(root: Path) -> Path:
     """Tiny random weights for every model, laid out as baked ones; written once, then reused."""
+    from filelock import FileLock
+
     from builder.tiny_models import build_models
     from src.manifest import load_manifest
     from src.pipelines.loader import quieten_libraries
 
     quieten_libraries()
     folder = root / "out" / "tiny-models"
-    build_models(folder, load_manifest())
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".lock"):  # the tests run in several processes
+        build_models(folder, load_manifest())
     return folder

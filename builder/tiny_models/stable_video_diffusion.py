@@ -19,8 +19,8 @@ from . import clip
 from .shelf import Part
 from .weights import set_output, smooth
 
-#: 64 below the top: a group of one channel would normalise all conditions away.
-WIDTHS = (32, 64, 64, 64)
+#: 64 at the bottom: a group of one channel would normalise all conditions away.
+WIDTHS = (32, 32, 32, 64)
 LATENT_CHANNELS = 4
 
 

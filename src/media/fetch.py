@@ -35,7 +35,6 @@ from .resolver import AddressRefused, VettedResolver
 from .sniff import sniff
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*:/", re.IGNORECASE)
-_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*", re.IGNORECASE)
 #: A URL that needs no quoting is sent letter by letter: signatures are made over its letters.
 _QUOTED_URL = re.compile(r"[!-~]+")
 _REDIRECTS = (301, 302, 303, 307, 308)

@@ -101,9 +101,10 @@ class _Source:
         limits = self._limits
         output = ["-c", "copy", "-frames:v", str(limits.max_frames + 1), "-f", "framecrc", "pipe:1"]
         with self._running(output) as process:
-            packets = parse_packets(process.read_all())
+            framecrc = process.read_all()
             process.finish()
             self._check_log(process.log())
+        packets = parse_packets(framecrc)
         if packets is None:
             raise self._damaged()
         self._check(packets)

@@ -25,6 +25,12 @@ def _decode(pipeline: Pipeline, latents: torch.Tensor) -> Iterator[torch.Tensor]
 
 
 def _configure(pipeline: Pipeline) -> None:
+    # [compat] With clip_skip, diffusers 0.42 asks the text encoder for `text_model`, which
+    # transformers 5 has merged into the encoder itself. Set past torch's registry of submodules:
+    # the encoder must not become its own child.
+    if not hasattr(pipeline.text_encoder, "text_model"):
+        vars(pipeline.text_encoder)["text_model"] = pipeline.text_encoder
+
     # The motion adapters v2 and v3 were trained with this noise schedule; the checkpoints'
     # repositories carry schedulers for still images (diffusers docs, api/pipelines/animatediff).
     from diffusers import DDIMScheduler
@@ -103,7 +109,8 @@ def _slerp(start: torch.Tensor, end: torch.Tensor, share: float) -> torch.Tensor
     angle = cosine.acos()
     from_start = ((1.0 - share) * angle).sin() / angle.sin()
     from_end = (share * angle).sin() / angle.sin()
-    return from_start * start + from_end * end
+    mixed: torch.Tensor = from_start * start + from_end * end
+    return mixed
 
 
 ANIMATEDIFF = Family(

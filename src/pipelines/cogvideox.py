@@ -32,6 +32,15 @@ def _decode(pipeline: Pipeline, latents: torch.Tensor) -> Iterator[torch.Tensor]
         start, end = end, end + DECODE_CHUNK
 
 
+def _configure(pipeline: Pipeline) -> None:
+    # A causal convolution over one frame needs none of the frames before, yet diffusers' keeps a
+    # clone of its whole input for the next call. In this mode it keeps nothing and pads nothing;
+    # the numbers are the same, and decoding takes a fifth of the memory.
+    for module in pipeline.vae.modules():
+        if getattr(module, "time_kernel_size", None) == 1:
+            module.pad_mode = "replicate"
+
+
 COGVIDEOX = Family(
     name="cogvideox",
     tasks={
@@ -47,4 +56,5 @@ COGVIDEOX = Family(
     # too many: 12 asked for are 9, 13 are 16.
     frame_step=8,
     decode=_decode,
+    configure=_configure,
 )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..generation import FrameChunk
 
 #: Frames that are converted at a time: few enough that no second copy of a clip is ever held.
-CHUNK = 4
+CHUNK = 2
 
 
 def to_uint8(decoded: Iterator[torch.Tensor], plan: Plan) -> Iterator[FrameChunk]:
@@ -35,15 +35,38 @@ def to_uint8(decoded: Iterator[torch.Tensor], plan: Plan) -> Iterator[FrameChunk
             return
 
 
-@torch.no_grad()
 def _chunk(part: torch.Tensor, plan: Plan) -> FrameChunk:
     rows = slice(plan.top, plan.top + plan.height)
     columns = slice(plan.left, plan.left + plan.width)
-    pixels = part[:, :, rows, columns].float().add(1.0).mul_(127.5).round_()
-    if not torch.isfinite(pixels).all():
+    pixels = part.detach()[:, :, rows, columns]
+    rounded = _rounded_on_cpu(pixels) if part.device.type == "cpu" else _rounded(pixels)
+    if rounded is None:
         raise GenerationError("the model's frames hold values that are no numbers")
-    bytes_ = pixels.clamp_(0, 255).to(torch.uint8).permute(1, 2, 3, 0)
-    return bytes_.contiguous().cpu().numpy()
+    return rounded
+
+
+def _rounded(pixels: torch.Tensor) -> FrameChunk | None:
+    """On the device, so that a quarter of the bytes crosses to the host."""
+    if not torch.isfinite(pixels).all():
+        return None
+    values = pixels.float().mul(127.5).add_(127.5).round_().clamp_(0, 255)
+    return values.to(torch.uint8).permute(1, 2, 3, 0).contiguous().cpu().numpy()
+
+
+def _rounded_on_cpu(pixels: torch.Tensor) -> FrameChunk | None:
+    """The same in numpy, a channel at a time: three times faster than torch, whose threads
+    would also spin on the cores that the encoder needs.
+    """
+    frames = np.empty((*pixels.shape[1:], 3), np.uint8)
+    for channel, plane in enumerate(pixels.float().numpy()):
+        values = plane * np.float32(127.5)
+        values += np.float32(127.5)
+        if not np.isfinite(values).all():
+            return None
+        np.rint(values, out=values)
+        np.clip(values, 0, 255, out=values)
+        frames[..., channel] = values
+    return frames
 
 
 def grown_image(image: Image.Image, plan: Plan) -> Image.Image:

@@ -62,7 +62,7 @@ class Pipelines:
     ) -> Clip:
         """Make the clip, as base.py says."""
         pipeline = model.pipeline(request.task)
-        inputs = _inputs(model, request, image, video)
+        inputs = inputs_for(model, request, image, video)
         keywords = model.family.tasks[request.task].call_keywords(pipeline, inputs)
         with _memory_errors(), _hooks_released(pipeline):
             latents = pipeline(**keywords, callback_on_step_end=_callback(on_step)).frames
@@ -80,12 +80,13 @@ class Pipelines:
         return entry.id
 
 
-def _inputs(
+def inputs_for(
     model: LoadedModel,
     request: GenerationRequest,
     image: Image.Image | None,
     video: FrameChunk | None,
 ) -> Inputs:
+    """What the model's pipeline is called with, sizes grown to what the family can do."""
     parameters = request.parameters
     width, height, num_frames = parameters.shape
     plan = model.family.plan(width=width, height=height, num_frames=num_frames)

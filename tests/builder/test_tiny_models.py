@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,17 @@ STRUCTURE = {
 PROMPTS = ("a calm sea at dawn", "a stormy sea at dawn", "海", "湖", "🐱", "🐶", "é", "Привет", "")
 
 
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Two threads that wait for each other on busy cores take many times longer here."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 def pipeline(folder: Path, entry: ModelEntry) -> Any:
     """The entry's first pipeline, read as the published weights would be."""
     from diffusers import AnimateDiffPipeline, DiffusionPipeline, MotionAdapter
@@ -60,7 +72,10 @@ def frames(model: Any, entry: ModelEntry, *, seed: int = 0, **changed: Any) -> n
     reads_prompts = "text2video" in entry.tasks
     keywords = {
         **({"prompt": ""} if reads_prompts else {"image": Image.new("RGB", (9, 7))}),
-        **{"width": 64, "height": 64, "num_frames": 9, "num_inference_steps": 4},
+        "width": 64,
+        "height": 64,
+        "num_frames": 9,
+        "num_inference_steps": 4,
         **changed,
     }
     model.set_progress_bar_config(disable=True)

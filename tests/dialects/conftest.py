@@ -24,8 +24,11 @@ def finish() -> Finish:
         kept = {name: value for name, value in effective.items() if name in used}
         seed = kept.pop("seed", None) or 3848624113
         made: dict[str, Any] = {
-            "request": replace(request, parameters=Parameters(seed=seed, **kept)),
-            "model": "manifest-id",
+            "request": replace(
+                request,
+                model=request.model or "manifest-id",
+                parameters=Parameters(seed=seed, **kept),
+            ),
             "job_id": "8b1c6a0e-e1",
             "file_prefix": "8b1c6a0e",
             "output": "https://videos.example.com/8b1c6a0e.mp4",

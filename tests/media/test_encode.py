@@ -49,7 +49,7 @@ def clip_of(frames: Frames, *, fps: Fraction = Fraction(8), chunk: int = 3) -> C
 
 def psnr(one: Frames, other: Frames) -> float:
     error = np.mean((one.astype(float) - other) ** 2)
-    return float(10 * np.log10(255**2 / max(error, 1e-9)))
+    return float(10 * np.log10(255**2 / (error + 1e-9)))
 
 
 @pytest.fixture

@@ -2,13 +2,22 @@ import asyncio
 import base64
 import gzip
 import re
+import ssl
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from socket import AF_INET, AddressFamily
 
 import brotli  # type: ignore[import-untyped]  # it ships none
 import pytest
 from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.test_utils import TestServer
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from src.errors import BlockedUrl, FetchFailed, InvalidRequest, MediaTooLarge, RequestError
 from src.generation import MediaReference
@@ -434,6 +443,31 @@ async def test_no_proxy_of_the_environment_is_used(
     server = await serve(answer_png)
 
     assert await fetcher().fetch(reference(server.make_url("/"))) == PNG
+
+
+async def test_a_certificate_that_nobody_vouches_for(tmp_path: Path) -> None:
+    app = web.Application()
+    app.router.add_get("/", answer_png)
+    server = TestServer(app, scheme="https", host="127.0.0.1")
+    await server.start_server(ssl=self_signed(tmp_path))
+
+    with pytest.raises(FetchFailed, match=r"has a TLS certificate that is not valid for it"):
+        await fetcher().fetch(reference(server.make_url("/")))
+    await server.close()
+
+
+def self_signed(folder: Path) -> ssl.SSLContext:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    dated = builder.not_valid_before(now).not_valid_after(now + timedelta(days=1))
+    certificate = dated.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (folder / "server.pem").write_bytes(secret + certificate)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "server.pem")
+    return context
 
 
 async def test_a_server_that_speaks_no_tls(serve: Serve) -> None:

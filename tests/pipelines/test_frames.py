@@ -31,7 +31,7 @@ def test_frames_are_rounded_to_the_nearest_and_clamped() -> None:
 
 def test_surplus_pixels_and_frames_are_cut_off_across_pieces() -> None:
     clip = torch.linspace(-1, 1, 3 * 17 * 16 * 32).reshape(1, 3, 17, 16, 32)
-    pieces = iter(clip.split([9, 8], dim=2))
+    pieces = iter(torch.split(clip, [9, 8], dim=2))
 
     frames = np.concatenate(list(to_uint8(pieces, plan((30, 10, 12), (32, 16, 17)))))
 

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from src.errors import InvalidRequest, UnsupportedTask
@@ -20,10 +22,10 @@ ENTRY = ModelEntry(
 VIDEO = MediaReference(field="init_video", value="https://example.com/a.mp4")
 
 
-def settled(task: Task = Task.TEXT2VIDEO, **given: object) -> GenerationRequest:
+def settled(task: Task = Task.TEXT2VIDEO, **given: Any) -> GenerationRequest:
     request = GenerationRequest(
         task=task,
-        parameters=Parameters(**given),  # type: ignore[arg-type]  # tables of any value
+        parameters=Parameters(**given),
         defaults=Parameters(num_inference_steps=20, strength=0.7, motion_bucket_id=127),
         video=VIDEO if task is Task.VIDEO2VIDEO else None,
         field_names={"num_inference_steps": "step"},
@@ -80,7 +82,7 @@ def test_a_model_that_does_not_do_the_task_says_what_it_does() -> None:
     ],
 )
 def test_above_a_limit_the_field_the_value_and_the_rule_are_named(
-    given: dict[str, object], message: str
+    given: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(InvalidRequest, match=message):
         settled(**given)
@@ -94,7 +96,7 @@ def test_above_a_limit_the_field_the_value_and_the_rule_are_named(
         {"guidance_scale": 0.0},
     ],
 )
-def test_a_limit_itself_is_within(given: dict[str, object]) -> None:
+def test_a_limit_itself_is_within(given: dict[str, Any]) -> None:
     assert settled(**given).parameters.given().items() >= given.items()
 
 

@@ -40,6 +40,9 @@ META: Mapping[Task, frozenset[str]] = MappingProxyType({
     },
 })  # fmt: skip
 
+#: What stands for a parameter that the model has no use for, where it is not null.
+UNUSED = {"use_improved_sampling": "no"}
+
 #: A URL of this length is echoed whole; base64 is not.
 ECHOED_URL = 2048
 
@@ -109,10 +112,10 @@ def meta(result: GenerationResult) -> dict[str, Any]:
         **_inputs(request),
         **_delivery(request),
         "file_prefix": result.file_prefix,
-        "model_id": request.model or result.model,
+        "model_id": request.model,
     }
     return {
-        name: values.get(name)
+        name: values.get(name, UNUSED.get(name))
         for name in sorted(always | values.keys())
         if name in always or values[name] not in (None, "")
     }

@@ -94,7 +94,7 @@ def test_meta_holds_nothing_that_nobody_said(
 def test_what_the_model_has_no_use_for_is_null(finish: Finish) -> None:
     answered = meta(finish, {"guidance_scale": 3}, used={"prompt", "width", "height"})
     assert answered["guidance_scale"] is None
-    assert answered["use_improved_sampling"] is None
+    assert answered["use_improved_sampling"] == "no"
     assert "lora_strength" not in answered
 
 
