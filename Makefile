@@ -1,15 +1,19 @@
 # Everything happens in .venv; `make run` and `make test` set it up by themselves.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN    := .venv/bin
 MODELS := out/tiny-models
 
-.PHONY: run test check bench clean tiny-models docs lint types contracts
+.PHONY: run test seeds check bench clean tiny-models docs lint types contracts
 
 run: .venv/ready $(MODELS)/ready      ## make the video of test_input.json into out/
 	@MODELS_DIR=$(MODELS) OUTPUT_DIR=out RUNPOD_LOG_LEVEL=WARN $(BIN)/python handler.py
 
+# A process a core, and a thread a process: a tiny network gains nothing from a second thread.
 test: .venv/ready                      ## run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --dist worksteal
+
+seeds: .venv/ready                     ## run ModelsLab's examples at full size (minutes on a CPU)
+	$(BIN)/python -m pytest -m seeds --timeout 3600
 
 check: lint types contracts test       ## everything that must hold before a commit
 
@@ -28,6 +32,7 @@ bench: .venv/ready                     ## speed, as ratios against what a user w
 
 docs: .venv/ready                      ## write the documents that follow from the code
 	$(BIN)/python -m builder.api_docs
+	$(BIN)/python -m builder.settings_docs
 
 tiny-models: .venv/ready               ## random weights for every model, laid out as baked ones
 	$(BIN)/python -m builder.tiny_models $(MODELS)

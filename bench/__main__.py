@@ -31,7 +31,7 @@ def main() -> None:
     print(f"\nTensor to file: 81 frames of 832x480, float32; medians of {ROUNDS} rounds in turns\n")
     print(encoding_table(encoding))
     print(
-        f"\nA whole job: CogVideoX with random weights, {whole_job.FRAMES} frames of "
+        f"\nA whole job: AnimateDiff with 1.4 GB of random weights, {whole_job.FRAMES} frames of "
         f"{whole_job.WIDTH}x{whole_job.HEIGHT}, {whole_job.STEPS} steps\n"
     )
     print(job_table(jobs))

@@ -17,10 +17,10 @@ from src.bootstrap import build_worker
 from src.config import Settings
 
 from .measure import measured, psnr
-from .mid_size import ENTRY, REPO
+from .mid_size import ADAPTER, ENTRY, REPO
 
 PROMPT = "a fox playing ukulele on a boat"
-WIDTH, HEIGHT, FRAMES, STEPS, SEED, FPS = 480, 320, 17, 6, 42, 8
+WIDTH, HEIGHT, FRAMES, STEPS, SEED, FPS = 128, 128, 16, 4, 42, 8
 CALL: dict[str, Any] = {
     "prompt": PROMPT,
     "width": WIDTH,
@@ -60,10 +60,13 @@ class Steps:
 
 
 def load(models: Path) -> Any:
-    """The first line of the script."""
-    from diffusers import CogVideoXPipeline
+    """The first lines of the script."""
+    from diffusers import AnimateDiffPipeline, DDIMScheduler, MotionAdapter
 
-    pipe = CogVideoXPipeline.from_pretrained(models / REPO)
+    adapter = MotionAdapter.from_pretrained(models / ADAPTER)
+    pipe = AnimateDiffPipeline.from_pretrained(models / REPO, motion_adapter=adapter)
+    # The same noise schedule as the worker sets, as diffusers' guide to AnimateDiff does.
+    pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config, timestep_spacing="linspace")
     pipe.set_progress_bar_config(disable=True)
     return pipe
 

@@ -141,13 +141,21 @@ class Manifest(Record):
 def load_manifest(*paths: Path) -> Manifest:
     """Read manifests in order, a later one's keys over an earlier one's, model by model.
 
-    Raises ValueError with the model and the key that is wrong, or tomllib's with the line.
+    Raises ValueError with the file and what is wrong with it, or the model and its wrong key.
     """
     tables: dict[str, dict[str, Any]] = {}
     for path in paths or (PACKAGED,):
-        for name, table in tomllib.loads(path.read_text("utf-8")).get("models", {}).items():
+        for name, table in _tables(path).items():
             tables[name] = _merged(tables.get(name, {}), table)
     return Manifest(models=tuple(_entry(name, table) for name, table in tables.items()))
+
+
+def _tables(path: Path) -> dict[str, dict[str, Any]]:
+    try:
+        tables: dict[str, dict[str, Any]] = tomllib.loads(path.read_text("utf-8")).get("models", {})
+    except (OSError, ValueError) as error:
+        raise ValueError(f"manifest {path}: {error}") from error
+    return tables
 
 
 def _entry(name: str, table: dict[str, Any]) -> ModelEntry:

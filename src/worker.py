@@ -80,6 +80,7 @@ class Worker:
             dialect = self._detect(payload)
             result = await self._make(dialect.decode_request(payload), str(job["id"]))
             log.info("%s: %s", result.job_id, _summary(result))
+            return dialect.encode_response(result)
         except RequestError as error:
             log.info("%s: refused: %s", job.get("id"), error)
             return _failed(dialect, error)
@@ -89,7 +90,6 @@ class Worker:
         except Exception:
             log.exception("%s: failed unexpectedly", job.get("id"))
             return _failed(dialect, ServiceError())
-        return dialect.encode_response(result)
 
     async def _make(self, request: GenerationRequest, job_id: str) -> GenerationResult:
         watch = Stopwatch()

@@ -5,7 +5,13 @@ from PIL import Image
 
 from src.errors import GenerationError
 from src.pipelines.family import Plan
-from src.pipelines.frames import grown_image, grown_video, to_uint8
+from src.pipelines.frames import (
+    _rounded,
+    _rounded_on_cpu,
+    grown_image,
+    grown_video,
+    to_uint8,
+)
 
 
 def plan(asked: tuple[int, int, int], generated: tuple[int, int, int]) -> Plan:
@@ -51,6 +57,19 @@ def test_no_more_is_decoded_than_is_asked_for() -> None:
 
     assert sum(map(len, chunks)) == 4
     assert decoded == [0, 1]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_both_ways_of_rounding_agree(dtype: torch.dtype) -> None:
+    """The one for GPUs, run on the CPU, and the CPU's own."""
+    pixels = torch.linspace(-1.2, 1.2, 3 * 2 * 16 * 24).reshape(3, 2, 16, 24).to(dtype)
+
+    on_device, on_cpu = _rounded(pixels), _rounded_on_cpu(pixels)
+
+    assert on_device is not None
+    assert on_cpu is not None
+    assert on_device.shape == (2, 16, 24, 3)
+    assert np.array_equal(on_device, on_cpu)
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])

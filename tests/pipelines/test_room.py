@@ -4,7 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import imageio_ffmpeg
 import numpy as np
 import pytest
 import torch
@@ -15,6 +14,7 @@ from src.config import Settings
 from src.errors import GenerationError, UnknownModel, UnsupportedTask
 from src.generation import GenerationRequest, Task, VideoFormat
 from src.pipelines.room import inputs_for
+from tests.probe import probe
 
 from .conftest import CASES, Studio
 
@@ -44,15 +44,8 @@ def test_854x480_with_16_frames_is_854x480_with_16_frames(
     for video_format in VideoFormat:
         path = tmp_path / f"clip.{video_format}"
         media.write(replace(clip, chunks=iter(chunks)), path, video_format=video_format)
-        assert shape_and_rate(path) == ((16, 480, 854, 3), 10.0)
-
-
-def shape_and_rate(path: Path) -> tuple[tuple[int, ...], float]:
-    """What ffmpeg makes of a file: frames, height, width, channels, and frames a second."""
-    reader = imageio_ffmpeg.read_frames(path, pix_fmt="rgb24")
-    meta = next(reader)
-    width, height = meta["size"]
-    return (sum(1 for _ in reader), height, width, 3), meta["fps"]
+        probed = probe(path)
+        assert (probed.size, probed.frames, probed.fps) == ((854, 480), 16, 10.0)
 
 
 @pytest.mark.parametrize(("model", "task"), CASES)
