@@ -48,8 +48,8 @@ class Settings(BaseSettings):
     video_max_frames: int = Field(3600, gt=0, description="Most frames of an input video.")
     decode_timeout: float = Field(60, gt=0, description="Seconds for reading one input video.")
 
-    video_crf: int = Field(20, ge=0, le=51, description="H.264 quality: lower is better, larger.")
-    video_preset: Preset = Field("veryfast", description="x264's speed.")
+    video_crf: int = Field(21, ge=0, le=51, description="H.264 quality: lower is better, larger.")
+    video_preset: Preset = Field("superfast", description="x264's speed.")
     encode_timeout: float = Field(600, gt=0, description="Seconds for writing one video.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="Least level that is logged."

@@ -22,6 +22,9 @@ import numpy.typing as npt
 
 _LOG_TAIL = 16_384
 
+#: Most that Linux gives anyone; with its usual 64 KiB both ends wait for each other all the time.
+_PIPE_BYTES = 1024**2
+
 
 class FfmpegFailed(Exception):
     """Ffmpeg stopped before its work was done; the message is its last words."""
@@ -84,6 +87,7 @@ class Ffmpeg:
                 cwd=folder,
                 env={},  # it needs none of the worker's secrets
                 start_new_session=True,
+                pipesize=_PIPE_BYTES,
             )
         except OSError:
             self._log.close()

@@ -16,6 +16,12 @@ _TO_BT709 = (
 )
 
 
+#: What the fastest presets leave out and should not: looking ten frames ahead, to spend bits on
+#: what stays. A file of the same PSNR is a third of the size, in no more time (decision 9).
+_LOOK_AHEAD = ("-x264-params", "mbtree=1:rc-lookahead=10")
+_WITHOUT_LOOK_AHEAD = ("ultrafast", "superfast")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Mp4Options:
     """The trade between speed, size and quality."""
@@ -52,5 +58,6 @@ def _arguments(clip: Clip, path: Path, options: Mp4Options) -> list[str]:
         *("-i", "pipe:0"),
         *("-vf", _TO_BT709),
         *("-c:v", "libx264", "-preset", options.preset, "-crf", str(options.crf)),
+        *(_LOOK_AHEAD if options.preset in _WITHOUT_LOOK_AHEAD else ()),
         *("-movflags", "+faststart", "-f", "mp4", "-y", f"file:{path.absolute()}"),
     ]

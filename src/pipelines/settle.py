@@ -22,7 +22,8 @@ def settle(request: GenerationRequest, *, entry: ModelEntry, family: Family) -> 
     """The same request with every parameter that will be effective, and no other.
 
     What the caller set goes over what the caller's API documents, and that over the model's
-    own defaults. Raises UnsupportedTask, and InvalidRequest for what is above the model's limits.
+    own defaults; a documented default that the model cannot do gives way. Raises
+    UnsupportedTask, and InvalidRequest for what is above the model's limits.
     """
     if request.task not in entry.tasks:
         tasks = ", ".join(sorted(entry.tasks))
@@ -30,7 +31,7 @@ def settle(request: GenerationRequest, *, entry: ModelEntry, family: Family) -> 
     usable = family.tasks[request.task].honoured
     effective = (
         _only(request.parameters, usable)
-        .over(_only(request.defaults, usable))
+        .over(_only(_within(request.defaults, entry.limits), usable))
         .over(_only(entry.default_parameters(), usable))
     )
     effective = _complete(effective, usable)
@@ -48,6 +49,17 @@ def settle(request: GenerationRequest, *, entry: ModelEntry, family: Family) -> 
 def _only(parameters: Parameters, names: Iterable[str]) -> Parameters:
     given = parameters.given()
     return Parameters(**{name: given[name] for name in names if name in given})
+
+
+def _within(defaults: Parameters, limits: Limits) -> Parameters:
+    """Without what is above a limit: the caller never said it, and must not be blamed for it."""
+    given = defaults.given()
+    for name, limit in _ceilings(limits):
+        if given.get(name, 0) > limit:
+            del given[name]
+    if given.get("width", 0) * given.get("height", 0) > limits.pixels:
+        del given["width"], given["height"]
+    return Parameters(**given)
 
 
 def _complete(parameters: Parameters, usable: frozenset[str]) -> Parameters:

@@ -41,6 +41,15 @@ def test_the_callers_word_goes_over_the_apis_and_that_over_the_models() -> None:
     assert parameters.height == 480
 
 
+def test_a_documented_default_that_the_model_cannot_do_gives_way_to_its_own() -> None:
+    documented = Parameters(num_frames=81, width=2000, height=1000, num_inference_steps=25)
+    request = GenerationRequest(task=Task.TEXT2VIDEO, defaults=documented)
+    parameters = settle(request, entry=ENTRY, family=FAMILIES["animatediff"]).parameters
+
+    assert (parameters.num_frames, parameters.num_inference_steps) == (16, 25)
+    assert (parameters.width, parameters.height) == (720, 480)
+
+
 def test_what_the_model_has_no_use_for_is_not_effective_even_as_a_default() -> None:
     request = settled()
 
