@@ -140,4 +140,5 @@ def field_error(field: str, value: object, rule: str) -> InvalidRequest:
 def shown(value: object, limit: int = 60) -> str:
     """The value as it may stand in a message: short, and on one line."""
     text = repr(value)
-    return text if len(text) <= limit else f"{text[:limit]}... ({len(text)} characters)"
+    length = len(value) if isinstance(value, str) else len(text)
+    return text if len(text) <= limit else f"{text[:limit]}... ({length} characters)"

@@ -118,6 +118,16 @@ def test_a_prompt_in_any_script_is_a_prompt_and_a_seed_of_minus_one_is_random(
     assert all(seed >= 0 for seed in seeds)
 
 
+@pytest.mark.parametrize("clip_skip", [2, "12"])
+def test_every_layer_of_the_text_encoder_can_be_asked_for(
+    platform: Platform, worker: WorkerProcess, clip_skip: Any
+) -> None:
+    job = worker.wait_for(platform.submit(SMALL | {"clip_skip": clip_skip}))
+
+    assert job.status == "COMPLETED", job.error
+    assert job.output["meta"]["clip_skip"] == int(clip_skip)
+
+
 def test_a_cancelled_job_stops_and_the_next_is_done(
     platform: Platform, worker: WorkerProcess
 ) -> None:

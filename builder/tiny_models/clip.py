@@ -27,7 +27,7 @@ def tokenizer() -> CLIPTokenizer:
 
 
 def text_encoder() -> CLIPTextModel:
-    """Two layers in place of twelve."""
+    """Twelve layers as published, since clip_skip counts them."""
     config = CLIPTextConfig(
         vocab_size=514,
         bos_token_id=512,
@@ -35,7 +35,7 @@ def text_encoder() -> CLIPTextModel:
         pad_token_id=513,
         hidden_size=WIDTH,
         intermediate_size=64,
-        num_hidden_layers=2,
+        num_hidden_layers=12,
         num_attention_heads=4,
         max_position_embeddings=MAX_TOKENS,
     )

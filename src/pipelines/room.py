@@ -32,7 +32,13 @@ class Pipelines:
     """Everything that the worker wants of torch and diffusers."""
 
     def __init__(self, *, manifest: Manifest, loader: Loader, default_model: str) -> None:
-        """`manifest` holds the models whose weights are present."""
+        """`manifest` holds the models whose weights are present.
+
+        Raises ValueError for one of a family that there is not, or of tasks that its family
+        does not do.
+        """
+        for entry in manifest:
+            _check_family(entry)
         self._manifest = manifest
         self._loader = loader
         self._default_model = default_model
@@ -78,6 +84,22 @@ class Pipelines:
         for _ in clip.chunks:
             pass
         return entry.id
+
+
+def _check_family(entry: ModelEntry) -> None:
+    family = FAMILIES.get(entry.family)
+    if family is None:
+        known = ", ".join(sorted(FAMILIES))
+        raise ValueError(
+            f"manifest, models.{entry.id}: family must be one of {known}, got {entry.family!r}"
+        )
+    beyond = sorted(entry.tasks - family.tasks.keys())
+    if beyond:
+        done = ", ".join(sorted(family.tasks))
+        raise ValueError(
+            f"manifest, models.{entry.id}: tasks must be among {family.name}'s ({done}), "
+            f"got {', '.join(beyond)}"
+        )
 
 
 def inputs_for(

@@ -11,9 +11,10 @@ from PIL import Image
 
 from src.bootstrap import build_media
 from src.config import Settings
-from src.errors import GenerationError, UnknownModel, UnsupportedTask
+from src.errors import GenerationError, OutOfMemory, UnknownModel, UnsupportedTask
 from src.generation import GenerationRequest, Task, VideoFormat
-from src.pipelines.room import inputs_for
+from src.manifest import Manifest, load_manifest
+from src.pipelines.room import Pipelines, inputs_for
 from tests.probe import probe
 
 from .conftest import CASES, Studio
@@ -188,6 +189,25 @@ def test_a_step_that_raises_ends_the_call_and_leaves_the_model_as_it_was(
     assert np.array_equal(before, studio.frames(model, task))
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+    ],
+)
+def test_memory_that_runs_out_is_named_and_the_next_clip_is_made(
+    studio: Studio, error: Exception
+) -> None:
+    def run_out(_done: int, _total: int) -> None:
+        raise error
+
+    with pytest.raises(OutOfMemory, match=str(error)):
+        studio.clip(studio.request("demo", Task.TEXT2VIDEO), on_step=run_out)
+
+    assert studio.frames("demo", Task.TEXT2VIDEO).shape == (3, 64, 64, 3)
+
+
 def test_an_image_keeps_its_place_when_the_size_is_grown(studio: Studio) -> None:
     """At the asked size, what the cut leaves lies where the image's own pixels lay."""
     request = studio.request("svd", Task.IMG2VIDEO, width=90, height=70)
@@ -242,3 +262,18 @@ def test_cogvideox_decodes_the_same_without_what_it_would_keep_in_vain(
 
     assert len(pieces) == 2
     assert torch.equal(torch.cat(pieces, dim=2), theirs)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"family": "sora"}, "models.demo: family must be one of animatediff, .* got 'sora'"),
+        ({"family": "cogvideox"}, r"tasks must be among cogvideox's \(text2video\), got img2video"),
+    ],
+)
+def test_a_manifest_that_no_family_can_serve_is_refused_at_start(
+    studio: Studio, change: dict[str, Any], words: str
+) -> None:
+    entry = load_manifest().find("demo").model_copy(update=change)
+    with pytest.raises(ValueError, match=words):
+        Pipelines(manifest=Manifest(models=(entry,)), loader=studio.loader, default_model="demo")
