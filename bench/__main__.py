@@ -28,7 +28,10 @@ def main() -> None:
     _child("bench.whole_job", "truth", str(MODELS), str(TRUTH))
     encoding = rounds("bench.tensor_to_file", list(tensor_to_file.CASES))
     jobs = rounds("bench.whole_job", list(whole_job.CASES), str(MODELS), str(TRUTH))
-    print(f"\nTensor to file: 81 frames of 832x480, float32; medians of {ROUNDS} rounds in turns\n")
+    print(
+        f"\nTensor to file: float32 frames of 832x480, 81 to an mp4 or {tensor_to_file.GIF_FRAMES} "
+        f"to a gif; medians of {ROUNDS} rounds in turns\n"
+    )
     print(encoding_table(encoding))
     print(
         f"\nA whole job: AnimateDiff with 1.4 GB of random weights, {whole_job.FRAMES} frames of "

@@ -20,7 +20,7 @@ from .measure import measured, psnr
 from .mid_size import ADAPTER, ENTRY, REPO
 
 PROMPT = "a fox playing ukulele on a boat"
-WIDTH, HEIGHT, FRAMES, STEPS, SEED, FPS = 128, 128, 16, 4, 42, 8
+WIDTH, HEIGHT, FRAMES, STEPS, SEED, FPS = 128, 128, 16, 3, 42, 8
 CALL: dict[str, Any] = {
     "prompt": PROMPT,
     "width": WIDTH,
