@@ -2,6 +2,8 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN    := .venv/bin
 MODELS := out/tiny-models
+# Without torchvision transformers says at each start that it does without.
+QUIET  := TRANSFORMERS_VERBOSITY=error
 
 .PHONY: run test seeds check bench clean tiny-models docs lint types contracts
 
@@ -35,13 +37,14 @@ docs: .venv/ready                      ## write the documents that follow from t
 	$(BIN)/python -m builder.settings_docs
 
 tiny-models: .venv/ready               ## random weights for every model, laid out as baked ones
-	$(BIN)/python -m builder.tiny_models $(MODELS)
+	@$(QUIET) $(BIN)/python -m builder.tiny_models $(MODELS)
 
 $(MODELS)/ready: .venv/ready $(wildcard builder/tiny_models/*.py) src/manifest.toml
-	$(BIN)/python -m builder.tiny_models $(MODELS)
+	@$(QUIET) $(BIN)/python -m builder.tiny_models $(MODELS)
 	@touch $@
 
 .venv/ready: builder/requirements.txt builder/requirements-dev.txt
+	@echo "Setting up .venv: a few minutes, once"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --disable-pip-version-check -q -r builder/requirements-dev.txt
 	@touch $@
