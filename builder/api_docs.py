@@ -60,6 +60,7 @@ or echoed. Who may call is for the platform to decide.
   holds instead, which may be higher.
 - A field that is unknown, that the endpoint does not have, or that the model cannot use never
   fails the job and is never dropped silently: `warnings` names it.
+- `webhook`, `temp` and `instant_response` are read, and not acted on yet: `warnings` says so.
 """
 
 META_TEXT = """\
