@@ -45,9 +45,10 @@ def build_worker(
 def build_pipelines(settings: Settings) -> PipelineRoom:
     """The GPU room over the models whose weights are present."""
     # torch and diffusers take seconds to import: only here, and only for who generates.
+    from .pipelines.choices import Choices
     from .pipelines.loader import Loader, quieten_libraries
     from .pipelines.room import Pipelines
-    from .pipelines.weights import present
+    from .pipelines.weights import missing, present
 
     quieten_libraries()
     manifest = present(settings.models_dir, read_manifest(settings))
@@ -58,7 +59,17 @@ def build_pipelines(settings: Settings) -> PipelineRoom:
         device=settings.device,
         memory_budget=int(memory * 1000 * MB) if memory else None,
     )
-    return Pipelines(manifest=manifest, loader=loader, default_model=settings.default_model)
+    choices = Choices(
+        manifest,
+        lora_repos=settings.lora_repos.replace(",", " ").split(),
+        is_there=lambda adapter: not missing(settings.models_dir, adapter),
+    )
+    return Pipelines(
+        manifest=manifest,
+        loader=loader,
+        default_model=settings.default_model,
+        choices=choices,
+    )
 
 
 def build_media(settings: Settings) -> Media:

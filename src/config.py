@@ -29,6 +29,11 @@ class Settings(BaseSettings):
         gt=0,
         description="Memory for resident models; unset: 85% of the GPU's, or half of the RAM.",
     )
+    lora_repos: str = Field(
+        "",
+        description="Repositories whose LoRAs a request may name besides the manifest's, with "
+        "wildcards: `owner/*, other/name`. Their weights lie under MODELS_DIR.",
+    )
     output_dir: Path | None = Field(
         None, description="Folder for results; unset: they come back as base64."
     )

@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+    from PIL.Image import Image
 
     #: Frames in order, shape (count, height, width, 3), RGB, uint8.
     FrameChunk = npt.NDArray[np.uint8]
+    #: Sound, shape (channels, samples), in [-1, 1].
+    Samples = npt.NDArray[np.float32]
 
 
 class Task(StrEnum):
@@ -66,6 +69,14 @@ class Parameters:
     seed: int | None = None
     num_inference_steps: int | None = None
     guidance_scale: float | None = None
+    #: Of a second expert, where a model has two: the one for low noise (Wan 2.2).
+    guidance_scale_2: float | None = None
+    #: Where one expert hands over to the other, as a share of the noise schedule.
+    boundary_ratio: float | None = None
+    #: Guidance by a second, negative prompt where guidance_scale is a number that the model reads.
+    true_cfg_scale: float | None = None
+    #: How far a flow-matching schedule leans towards noise.
+    flow_shift: float | None = None
     strength: float | None = None
     #: diffusers' count: 1 is the last layer but one (others call that 2).
     clip_skip: int | None = None
@@ -89,19 +100,48 @@ class Parameters:
     adapter_lora: str | None = None
     domain_lora_scale: float | None = None
     ip_adapter_id: str | None = None
-    ip_adapter_image: str | None = None
     ip_adapter_scale: float | None = None
     controlnet: str | None = None
-    controlnet_images: tuple[str, ...] | None = None
     enhance_prompt: bool | None = None
-    flow_shift: float | None = None
+    enable_frame_interpolation: bool | None = None
+    #: Each step of it doubles the frame rate.
+    frame_interpolation_exp: int | None = None
+    #: The size at which motion is looked for, as a share of the frames' own.
+    frame_interpolation_scale: float | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Width, height and number of frames; a request has all three once it is settled."""
+        """Width, height and number of frames that are generated first.
+
+        A request has all three once it is settled.
+        """
         if self.width is None or self.height is None or self.num_frames is None:
             raise ValueError("these parameters are not settled: they have no size yet")
         return self.width, self.height, self.num_frames
+
+    @property
+    def rate_factor(self) -> int:
+        """How many frames stand in the place of one after interpolation."""
+        if not self.enable_frame_interpolation:
+            return 1
+        return int(2 ** (self.frame_interpolation_exp or 1))
+
+    @property
+    def output_shape(self) -> tuple[int, int, int]:
+        """Width, height and number of frames of the result, upscaled and interpolated."""
+        width, height, num_frames = self.shape
+        return (
+            self.upscale_width or width,
+            self.upscale_height or height,
+            (num_frames - 1) * self.rate_factor + 1,
+        )
+
+    @property
+    def output_fps(self) -> Fraction:
+        """Frames per second of the result."""
+        if self.output_shape[2] == self.shape[2]:  # one frame has nothing between it and the next
+            return Fraction(self.fps or 1)
+        return Fraction((self.fps or 1) * self.rate_factor)
 
     def given(self) -> dict[str, Any]:
         """The parameters that somebody set, by name."""
@@ -142,7 +182,11 @@ class GenerationRequest:
     #: What the caller's API documents as its defaults; used where the model has use for it.
     defaults: Parameters = Parameters()
     image: MediaReference | None = None
+    #: What the last frame should be.
+    last_image: MediaReference | None = None
     video: MediaReference | None = None
+    ip_adapter_image: MediaReference | None = None
+    controlnet_images: tuple[MediaReference, ...] | None = None
     delivery: Delivery = Delivery()
     #: What the caller should know, in whole sentences.
     warnings: tuple[str, ...] = ()
@@ -152,6 +196,41 @@ class GenerationRequest:
     def name_of(self, parameter: str) -> str:
         """What the caller calls this parameter."""
         return self.field_names.get(parameter, parameter)
+
+    def media(self) -> dict[str, tuple[MediaReference, ...]]:
+        """What the caller sent to start from, by our name of it."""
+        values = {name: getattr(self, name) for name in MEDIA}
+        return {
+            name: value if isinstance(value, tuple) else (value,)
+            for name, value in values.items()
+            if value
+        }
+
+
+#: The fields of a request that refer to images and videos.
+MEDIA = ("image", "last_image", "video", "ip_adapter_image", "controlnet_images")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sources:
+    """The pixels that a request refers to, of exactly the size and number asked for."""
+
+    #: RGB; every image is of the size of the frames that are generated first.
+    image: Image | None = None
+    last_image: Image | None = None
+    ip_adapter_image: Image | None = None
+    #: One for each frame.
+    controlnet_images: tuple[Image, ...] | None = None
+    video: FrameChunk | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sound:
+    """What is heard with a clip."""
+
+    samples: Samples
+    #: Samples per second of one channel.
+    rate: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,6 +242,9 @@ class Clip:
     num_frames: int
     fps: Fraction
     chunks: Iterator[FrameChunk]
+    sound: Sound | None = None
+    #: The prompt that was used, where it is not the caller's own.
+    enhanced_prompt: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,6 +276,8 @@ class GenerationResult:
     num_frames: int
     fps: Fraction
     size_bytes: int
+    #: The prompt that was used, where it is not the caller's own.
+    enhanced_prompt: str | None = None
     warnings: tuple[str, ...] = ()
     timings: Timings = Timings()
     #: Seconds from the job's arrival to its answer.

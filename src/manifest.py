@@ -1,4 +1,4 @@
-"""The models that we serve: what they are, where their weights come from, what they can do.
+"""What we serve: models, adapters and tools; where their weights come from, what they can do.
 
 Data only (manifest.toml, and the operator's own file over it). Knows no folder, no torch and
 no request; revisions are resolved when weights are baked and stand in a lock file, not here.
@@ -7,8 +7,9 @@ no request; revisions are resolved when weights are baked and stand in a lock fi
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -72,6 +73,11 @@ class ModelEntry(Record):
     dtype: Dtype = "float16"
     #: Components whose authors advise another dtype.
     dtypes: dict[str, Dtype] = {}
+    #: What its weights have and others of its family have not, in the family's words
+    #: (`Family.needs`), such as a second expert.
+    features: frozenset[str] = frozenset()
+    #: The model whose video2video is this one's second, upscaling pass; may be this one.
+    upscaler: str | None = None
     #: The model's own defaults, for whoever asks without saying.
     defaults: dict[str, Any]
     limits: Limits
@@ -103,20 +109,90 @@ class ModelEntry(Record):
         return TypeAdapter(Parameters).validate_python(self.defaults)
 
 
+class AdapterKind(StrEnum):
+    """What an adapter does to the model that it is put on."""
+
+    LORA = "lora"
+    #: A LoRA on AnimateDiff's motion layers.
+    MOTION_LORA = "motion_lora"
+    #: A LoRA that belongs to a motion module.
+    DOMAIN_LORA = "domain_lora"
+    MOTION_MODULE = "motion_module"
+    IP_ADAPTER = "ip_adapter"
+    CONTROLNET = "controlnet"
+
+
+class AdapterEntry(Record):
+    """Weights that a request may put on a model for its own time."""
+
+    id: str
+    aliases: tuple[str, ...] = ()
+    kind: AdapterKind
+    #: Ids of the models that it fits.
+    models: frozenset[str] = Field(min_length=1)
+    #: None for a name that callers know and that stands for no change.
+    repo: Repo | None = None
+    #: The weights within the repository, where it has no layout that tells.
+    file: str | None = Field(default=None, pattern=r"^[\w-][\w./-]*\.safetensors$")
+    licence: str = ""
+    source: str = ""
+    #: What the family needs to know to use it, in the family's own words.
+    options: dict[str, Any] = {}
+
+    @property
+    def repos(self) -> tuple[Repo, ...]:
+        """Every repository whose weights it needs."""
+        return (self.repo,) if self.repo else ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What callers may call it."""
+        return (self.id, *self.aliases)
+
+
+class ToolKind(StrEnum):
+    """What a network does beside the models."""
+
+    FRAME_INTERPOLATION = "frame_interpolation"
+    PROMPT_ENHANCEMENT = "prompt_enhancement"
+
+
+class ToolEntry(Record):
+    """A network that helps any model."""
+
+    id: str
+    kind: ToolKind
+    repo: Repo
+    licence: str
+    source: str = ""
+    dtype: Dtype = "float16"
+
+    @property
+    def repos(self) -> tuple[Repo, ...]:
+        """Every repository whose weights it needs."""
+        return (self.repo,)
+
+
 class Manifest(Record):
-    """Every model, by id."""
+    """Everything that is served."""
 
     models: tuple[ModelEntry, ...]
+    adapters: tuple[AdapterEntry, ...] = ()
+    tools: tuple[ToolEntry, ...] = ()
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Manifest:
-        seen: dict[str, str] = {}
+        _check_unique((entry.id, entry.names) for entry in self.models)
+        for kind in AdapterKind:
+            _check_unique((item.id, item.names) for item in self.adapters if item.kind == kind)
+        return self
+
+    @model_validator(mode="after")
+    def _upscalers_are_models(self) -> Manifest:
+        ids = {entry.id for entry in self.models}
         for entry in self.models:
-            for name in entry.names:
-                key = _key(name)
-                if key in seen:
-                    raise ValueError(f"{name} names both {seen[key]} and {entry.id}")
-                seen[key] = entry.id
+            if entry.upscaler and entry.upscaler not in ids:
+                raise ValueError(f"{entry.id}: upscaler {entry.upscaler} is not a model's id")
         return self
 
     def __iter__(self) -> Iterator[ModelEntry]:  # type: ignore[override]  # pydantic iterates fields
@@ -133,39 +209,88 @@ class Manifest(Record):
         present = ", ".join(sorted(entry.id for entry in self.models)) or "none"
         raise UnknownModel(f"Model not found: {shown(name)}; present are: {present}")
 
-    def only(self, entries: Iterator[ModelEntry] | list[ModelEntry]) -> Manifest:
-        """A manifest of some of the models."""
-        return Manifest(models=tuple(entries))
+    def adapters_for(self, model: str, kind: AdapterKind) -> tuple[AdapterEntry, ...]:
+        """The adapters of a kind that fit a model, by its id."""
+        return tuple(
+            adapter for adapter in self.adapters if adapter.kind == kind and model in adapter.models
+        )
+
+    def tool(self, kind: ToolKind) -> ToolEntry | None:
+        """The first tool of a kind."""
+        return next((tool for tool in self.tools if tool.kind == kind), None)
+
+    def only(self, is_there: Callable[[Served], bool]) -> Manifest:
+        """A manifest of some of the models, adapters and tools; raises nothing for none.
+
+        A model whose upscaler is left out does without.
+        """
+        models = [entry for entry in self.models if is_there(entry)]
+        ids = {entry.id for entry in models}
+        return Manifest(
+            models=tuple(
+                entry if entry.upscaler in ids else entry.model_copy(update={"upscaler": None})
+                for entry in models
+            ),
+            adapters=tuple(filter(is_there, self.adapters)),
+            tools=tuple(filter(is_there, self.tools)),
+        )
+
+
+#: One line of the manifest.
+Served = ModelEntry | AdapterEntry | ToolEntry
 
 
 def load_manifest(*paths: Path) -> Manifest:
-    """Read manifests in order, a later one's keys over an earlier one's, model by model.
+    """Read manifests in order, a later one's keys over an earlier one's, line by line.
 
-    Raises ValueError with the file and what is wrong with it, or the model and its wrong key.
+    Raises ValueError with the file and what is wrong with it, or the line and its wrong key.
     """
-    tables: dict[str, dict[str, Any]] = {}
+    tables: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
     for path in paths or (PACKAGED,):
-        for name, table in _tables(path).items():
-            tables[name] = _merged(tables.get(name, {}), table)
-    return Manifest(models=tuple(_entry(name, table) for name, table in tables.items()))
+        tables = _merged(tables, _tables(path))
+    served = {
+        kind: [_entry(kind, name, table) for name, table in tables[kind].items()] for kind in KINDS
+    }
+    try:
+        return Manifest.model_validate(served)
+    except ValidationError as error:
+        raise ValueError(f"manifest: {_problems(error)}") from error
+
+
+#: The tables of a manifest's file, and what each of their lines is.
+KINDS: dict[str, type[ModelEntry] | type[AdapterEntry] | type[ToolEntry]] = {
+    "models": ModelEntry,
+    "adapters": AdapterEntry,
+    "tools": ToolEntry,
+}
 
 
 def _tables(path: Path) -> dict[str, dict[str, Any]]:
     try:
-        tables: dict[str, dict[str, Any]] = tomllib.loads(path.read_text("utf-8")).get("models", {})
+        tables: dict[str, dict[str, Any]] = tomllib.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise ValueError(f"manifest {path}: {error}") from error
+    unknown = tables.keys() - KINDS.keys()
+    if unknown:
+        raise ValueError(
+            f"manifest {path}: tables must be among {', '.join(KINDS)}, "
+            f"got {', '.join(sorted(unknown))}"
+        )
     return tables
 
 
-def _entry(name: str, table: dict[str, Any]) -> ModelEntry:
+def _entry(kind: str, name: str, table: dict[str, Any]) -> Served:
     try:
-        return ModelEntry(id=name, **table)
+        return KINDS[kind](id=name, **table)
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()
-        )
-        raise ValueError(f"manifest, models.{name}: {problems}") from error
+        raise ValueError(f"manifest, {kind}.{name}: {_problems(error)}") from error
+
+
+def _problems(error: ValidationError) -> str:
+    return "; ".join(
+        f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}".removeprefix(": ")
+        for problem in error.errors()
+    )
 
 
 def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -174,6 +299,15 @@ def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]
         both_tables = isinstance(value, dict) and isinstance(result.get(key), dict)
         result[key] = _merged(result[key], value) if both_tables else value
     return result
+
+
+def _check_unique(lines: Iterable[tuple[str, tuple[str, ...]]]) -> None:
+    seen: dict[str, str] = {}
+    for line, names in lines:
+        for name in names:
+            if _key(name) in seen:
+                raise ValueError(f"{name} names both {seen[_key(name)]} and {line}")
+            seen[_key(name)] = line
 
 
 def _key(name: str) -> str:

@@ -13,24 +13,28 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from fractions import Fraction
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .dialects import DEFAULT, Dialect
 from .errors import GenerationCancelled, RequestError, ServiceError, WorkerError, field_error
-from .generation import Clip, Delivery, GenerationRequest, GenerationResult, Timings
+from .generation import (
+    Clip,
+    Delivery,
+    GenerationRequest,
+    GenerationResult,
+    MediaReference,
+    Sources,
+)
 from .media import Media, check_fps, check_size
 from .notify import Progress
 from .pipelines.base import PipelineRoom
+from .stopwatch import Stopwatch
 from .storage import Storage
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-    from .generation import FrameChunk
 
 log = logging.getLogger(__name__)
 
@@ -96,31 +100,46 @@ class Worker:
         request = self._pipelines.settle(request)
         _check_format(request)
         with watch.measure("fetch"):
-            inputs = await self._fetch(request)
+            sources = await self._fetch(request)
         with tempfile.TemporaryDirectory(prefix="worker-video-") as folder:
             path = Path(folder) / f"{file_prefix(job_id)}.{request.delivery.format}"
             async with self._gpu:
-                clip = await self._generate(request, job_id, inputs, path, watch)
+                clip = await self._generate(request, job_id, sources, path, watch)
             with watch.measure("store"):
                 output = await asyncio.to_thread(self._store, request, path)
             result = _result(request, job_id, clip, path, output)
         return replace(result, timings=watch.timings(), total_seconds=watch.total())
 
-    async def _fetch(self, request: GenerationRequest) -> Inputs:
+    async def _fetch(self, request: GenerationRequest) -> Sources:
+        """Everything that the request refers to, one after the other, at its size."""
         width, height, num_frames = request.parameters.shape
         size = {"width": width, "height": height}
-        image, video = None, None
-        if request.image:
-            image = await self._media.read_image(request.image, **size)
+
+        async def image(reference: MediaReference | None) -> Image | None:
+            return await self._media.read_image(reference, **size) if reference else None
+
+        video = None
         if request.video:
             video = await self._media.read_video(request.video, num_frames=num_frames, **size)
-        return Inputs(image=image, video=video)
+        return Sources(
+            image=await image(request.image),
+            last_image=await image(request.last_image),
+            ip_adapter_image=await image(request.ip_adapter_image),
+            controlnet_images=tuple(
+                [
+                    await self._media.read_image(item, **size)
+                    for item in request.controlnet_images or ()
+                ]
+            )
+            or None,
+            video=video,
+        )
 
     async def _generate(
         self,
         request: GenerationRequest,
         job_id: str,
-        inputs: Inputs,
+        sources: Sources,
         path: Path,
         watch: Stopwatch,
     ) -> Clip:
@@ -136,24 +155,24 @@ class Worker:
             with watch.measure("load"):
                 model = self._pipelines.load(request)
             with watch.measure("generate"):
-                clip = self._pipelines.generate(
-                    model, request, on_step=on_step, image=inputs.image, video=inputs.video
-                )
-            self._write(replace(clip, chunks=_until(stop, clip.chunks)), path, request, watch)
-            return clip
+                clip = self._pipelines.generate(model, request, on_step=on_step, sources=sources)
+            return self._write(
+                replace(clip, chunks=_until(stop, clip.chunks)), path, request, watch
+            )
 
         try:
             return await _in_thread(work, stop)
         finally:
             self._progress.finished(job_id)
 
-    def _write(self, clip: Clip, path: Path, request: GenerationRequest, watch: Stopwatch) -> None:
+    def _write(self, clip: Clip, path: Path, request: GenerationRequest, watch: Stopwatch) -> Clip:
         """Encode while the frames are being decoded; each part's seconds go to its own account."""
         timed = replace(clip, chunks=watch.measured(clip.chunks, "generate"))
         before = watch.seconds("generate")
         with watch.measure("encode"):
             self._media.write(timed, path, video_format=request.delivery.format)
         watch.add("encode", before - watch.seconds("generate"))
+        return timed
 
     def _store(self, request: GenerationRequest, path: Path) -> str:
         content_type = request.delivery.format.content_type
@@ -161,56 +180,6 @@ class Worker:
             uri = self._inline.save(path, key=path.name, content_type=content_type)
             return uri.partition(",")[2]
         return self._storage.save(path, key=path.name, content_type=content_type)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Inputs:
-    """What was fetched for a job."""
-
-    image: Image | None = None
-    video: FrameChunk | None = None
-
-
-@dataclass
-class Stopwatch:
-    """Seconds by account, and since the start."""
-
-    started: float = field(default_factory=time.monotonic)
-    accounts: dict[str, float] = field(default_factory=dict)
-
-    def add(self, account: str, seconds: float) -> None:
-        """Put seconds on an account."""
-        self.accounts[account] = self.seconds(account) + seconds
-
-    def seconds(self, account: str) -> float:
-        """What an account holds."""
-        return self.accounts.get(account, 0.0)
-
-    def total(self) -> float:
-        """Seconds since the start."""
-        return time.monotonic() - self.started
-
-    def timings(self) -> Timings:
-        """Every account."""
-        return Timings(**self.accounts)
-
-    @contextmanager
-    def measure(self, account: str) -> Iterator[None]:
-        """Put the time of a block on an account."""
-        started = time.monotonic()
-        try:
-            yield
-        finally:
-            self.add(account, time.monotonic() - started)
-
-    def measured(self, items: Iterator[T], account: str) -> Iterator[T]:
-        """Put the time that an iterator takes on an account."""
-        while True:
-            with self.measure(account):
-                item = next(items, None)
-            if item is None:
-                return
-            yield item
 
 
 def file_prefix(job_id: str) -> str:
@@ -261,9 +230,9 @@ def _summary(result: GenerationResult) -> str:
 
 def _check_format(request: GenerationRequest) -> None:
     """Refuse before generating what could not be written after."""
-    width, height, _ = request.parameters.shape
+    width, height, _ = request.parameters.output_shape
     check_size(request.delivery.format, width=width, height=height)
-    check_fps(request.delivery.format, Fraction(request.parameters.fps or 1))
+    check_fps(request.delivery.format, request.parameters.output_fps)
 
 
 def _failed(dialect: Dialect, error: WorkerError) -> dict[str, Any]:
@@ -291,5 +260,6 @@ def _result(
         num_frames=clip.num_frames,
         fps=clip.fps,
         size_bytes=path.stat().st_size,
+        enhanced_prompt=clip.enhanced_prompt,
         warnings=(*request.warnings, *_not_yet(request.delivery)),
     )

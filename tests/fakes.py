@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from src.generation import Clip, GenerationRequest, Parameters
+from src.generation import Clip, GenerationRequest, Parameters, Sources
 from src.pipelines.base import OnStep
 
 SMALL = Parameters(width=32, height=16, num_frames=4, fps=8, seed=7, num_inference_steps=3)
@@ -48,11 +48,10 @@ class FakePipelines:
         request: GenerationRequest,
         *,
         on_step: OnStep,
-        image: Any = None,
-        video: Any = None,
+        sources: Sources,
     ) -> Clip:
         self.requests.append(request)
-        self.inputs.append((image, video))
+        self.inputs.append((sources.image, sources.video))
         self.at_work += 1
         self.most_at_work = max(self.most_at_work, self.at_work)
         self.started.set()

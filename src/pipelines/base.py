@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
-from ..generation import Clip, GenerationRequest
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-    from ..generation import FrameChunk
+from ..generation import Clip, GenerationRequest, Sources
 
 #: Called after each step with the number of steps done and of steps in all; may raise to stop.
 OnStep = Callable[[int, int], None]
@@ -31,19 +26,13 @@ class PipelineRoom(Protocol):
         ...
 
     def generate(
-        self,
-        model: Any,
-        request: GenerationRequest,
-        *,
-        on_step: OnStep,
-        image: Image | None = None,
-        video: FrameChunk | None = None,
+        self, model: Any, request: GenerationRequest, *, on_step: OnStep, sources: Sources
     ) -> Clip:
         """Denoise now; decode while the clip's chunks are read.
 
-        Takes a settled request, and an image (height, width) or video (frames, height, width, 3)
-        of exactly the size and number asked for. What `on_step` raises comes through.
-        Raises OutOfMemory or GenerationError, also while the chunks are read.
+        Takes a settled request and its sources. Where no network for it is baked, the clip has
+        its frames of before interpolation. What `on_step` raises comes through. Raises
+        OutOfMemory or GenerationError, also while the chunks are read.
         """
         ...
 

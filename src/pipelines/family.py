@@ -5,24 +5,37 @@ Knows no weights and no device. A family's file must import without torch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..generation import Parameters, Task
+from ..generation import Parameters, Sound, Sources, Task
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
     import torch
-    from PIL.Image import Image
 
 #: A diffusers pipeline; diffusers ships no types.
 Pipeline = Any
 
 #: Parameters that every family honours without sending them as they are: sizes and counts are
-#: generated up and cut down, fps goes into the file, the seed into a generator.
-COMMON = frozenset({"width", "height", "num_frames", "fps", "seed"})
+#: generated up and cut down, fps goes into the file, the seed into a generator, and frames are
+#: put in between when all are there.
+COMMON = frozenset(
+    {
+        *("width", "height", "num_frames", "fps", "seed"),
+        *("enable_frame_interpolation", "frame_interpolation_exp", "frame_interpolation_scale"),
+    }
+)
+#: Honoured where diffusers' class loads LoRAs.
+LORA = frozenset({"lora_models", "lora_strength"})
+#: Honoured where the manifest names an upscaler for the model.
+UPSCALING = frozenset(
+    {
+        *("upscale_width", "upscale_height", "upscale_strength"),
+        *("upscale_guidance_scale", "upscale_num_inference_steps"),
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,10 +66,8 @@ class Inputs:
 
     plan: Plan
     parameters: Parameters
-    #: RGB, of the generated size.
-    image: Image | None = None
-    #: RGB frames of the generated size and number, shape (frames, height, width, 3).
-    video: npt.NDArray[np.uint8] | None = None
+    #: Grown to the generated size and number of frames.
+    sources: Sources = field(default_factory=Sources)
     generator: torch.Generator
 
 
@@ -67,6 +78,16 @@ def nothing_more(_pipeline: Pipeline, _inputs: Inputs) -> dict[str, Any]:
 
 def as_it_is(_pipeline: Pipeline) -> None:
     """Leave a loaded pipeline as it is."""
+
+
+def nothing_changed(_pipeline: Pipeline, _inputs: Inputs) -> AbstractContextManager[None]:
+    """Call the pipeline as it was loaded."""
+    return nullcontext()
+
+
+def silent(_pipeline: Pipeline, _output: Any, _inputs: Inputs) -> Sound | None:
+    """No sound comes with the frames."""
+    return None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,13 +102,20 @@ class TaskPipeline:
     indirect: frozenset[str] = frozenset()
     #: Further keywords of the call, made from the inputs.
     more: Callable[[Pipeline, Inputs], dict[str, Any]] = nothing_more
+    #: What is changed on the pipeline for one call, and put back after it.
+    during: Callable[[Pipeline, Inputs], AbstractContextManager[None]] = nothing_changed
+    #: How often the pipeline goes through all of its steps.
+    rounds: Callable[[Parameters], int] = lambda _parameters: 1
     #: False where the pipeline counts the frames of its input video instead.
     takes_num_frames: bool = True
+    #: False where the pipeline measures its input image or video instead.
+    takes_size: bool = True
 
     @property
     def honoured(self) -> frozenset[str]:
-        """Every parameter that has an effect."""
-        return self.keywords | self.indirect | COMMON
+        """Every parameter that has an effect; media go by the request's names for them."""
+        shared = COMMON | ({"enhance_prompt"} if "prompt" in self.keywords else frozenset())
+        return self.keywords | self.indirect | shared
 
     def call_keywords(self, pipeline: Pipeline, inputs: Inputs) -> dict[str, Any]:
         """Everything that the pipeline is called with, but for the callback."""
@@ -97,7 +125,8 @@ class TaskPipeline:
             for name, value in inputs.parameters.given().items()
             if name in self.keywords
         }
-        keywords |= {"width": plan.generated_width, "height": plan.generated_height}
+        if self.takes_size:
+            keywords |= {"width": plan.generated_width, "height": plan.generated_height}
         if self.takes_num_frames:
             keywords["num_frames"] = plan.generated_frames
         keywords |= {"generator": inputs.generator, "output_type": "latent"}
@@ -119,9 +148,22 @@ class Family:
     #: The fewest frames that the pipelines can do.
     least_frames: int = 1
     #: Latents of one clip -> frames in [-1, 1], in order, shape (1, 3, frames, height, width).
-    decode: Callable[[Pipeline, torch.Tensor], Iterator[torch.Tensor]]
+    decode: Callable[[Pipeline, torch.Tensor, Inputs], Iterator[torch.Tensor]]
+    #: What a pipeline gave besides frames -> what is heard with them.
+    sound: Callable[[Pipeline, Any, Inputs], Sound | None] = silent
     #: What a pipeline needs once after loading, such as another scheduler.
     configure: Callable[[Pipeline], None] = as_it_is
+    #: Parameters that only some of the models honour -> the manifest's word for what these have.
+    needs: Mapping[str, str] = field(default_factory=dict)
+    #: Whether diffusers' classes load LoRAs.
+    takes_lora: bool = True
+
+    def honoured(self, task: Task, features: Collection[str]) -> frozenset[str]:
+        """Every parameter that has an effect on a model with these features of the manifest."""
+        names = self.tasks[task].honoured | (LORA if self.takes_lora else frozenset())
+        return frozenset(
+            name for name in names if name not in self.needs or self.needs[name] in features
+        )
 
     def plan(self, *, width: int, height: int, num_frames: int) -> Plan:
         """The next size and frame count up that the family can do."""

@@ -6,11 +6,9 @@ Knows no request. Weights are safetensors in diffusers' layout; nothing is downl
 from __future__ import annotations
 
 import gc
-import inspect
 import json
 import logging
 from collections import OrderedDict
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +17,10 @@ import torch
 import transformers
 
 from ..errors import ModelNotLoaded
-from ..generation import Task
 from ..manifest import ModelEntry
 from . import FAMILIES
-from .family import Family, Pipeline
+from .family import Pipeline
+from .loaded import LoadedModel
 from .weights import folder, missing, size_in_memory
 
 log = logging.getLogger(__name__)
@@ -30,24 +28,6 @@ log = logging.getLogger(__name__)
 #: Of the memory that the device has, what resident models may take when nothing is set.
 GPU_SHARE = 0.85
 CPU_SHARE = 0.5
-
-
-@dataclass(kw_only=True)
-class LoadedModel:
-    """A model in memory: one set of components, and a pipeline for each task on top of them."""
-
-    entry: ModelEntry
-    family: Family
-    size_bytes: int
-    pipelines: dict[str, Pipeline] = field(default_factory=dict)
-
-    def pipeline(self, task: Task) -> Pipeline:
-        """The pipeline for a task; tasks of one class share it, and all share their weights."""
-        name = self.family.tasks[task].pipeline
-        if name not in self.pipelines:
-            loaded = next(iter(self.pipelines.values()))
-            self.pipelines[name] = _sibling(getattr(diffusers, name), loaded)
-        return self.pipelines[name]
 
 
 def quieten_libraries() -> None:
@@ -151,15 +131,6 @@ class Loader:
             return {"default": torch.float32}
         named = {"default": entry.dtype, **entry.dtypes}
         return {component: getattr(torch, dtype) for component, dtype in named.items()}
-
-
-def _sibling(cls: Any, loaded: Pipeline) -> Pipeline:
-    """Another pipeline on the same components."""
-    takes = inspect.signature(cls.__init__).parameters
-    parts = {name: part for name, part in loaded.components.items() if name in takes}
-    pipeline = cls(**parts)
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline
 
 
 def _device(name: str) -> torch.device:

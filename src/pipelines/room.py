@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
 
 import numpy as np
-import torch
 from PIL import Image
 
-from ..errors import OutOfMemory
-from ..generation import Clip, GenerationRequest, Parameters, Task
+from ..generation import Clip, GenerationRequest, Parameters, Sources, Task
 from ..manifest import Manifest, ModelEntry
 from . import FAMILIES
 from .base import OnStep
-from .family import Inputs, Pipeline
-from .frames import grown_image, grown_video, to_uint8
-from .loader import LoadedModel, Loader
+from .choices import Choices
+from .clip import clip_of, frames_of, inputs_for, memory_errors
+from .family import Pipeline
+from .loaded import LoadedModel
+from .loader import Loader
 from .settle import settle
-
-if TYPE_CHECKING:
-    from ..generation import FrameChunk
+from .steps import Steps
+from .upscale import resized, second_pass
 
 log = logging.getLogger(__name__)
 
@@ -31,10 +29,17 @@ log = logging.getLogger(__name__)
 class Pipelines:
     """Everything that the worker wants of torch and diffusers."""
 
-    def __init__(self, *, manifest: Manifest, loader: Loader, default_model: str) -> None:
-        """`manifest` holds the models whose weights are present.
+    def __init__(
+        self,
+        *,
+        manifest: Manifest,
+        loader: Loader,
+        default_model: str,
+        choices: Choices | None = None,
+    ) -> None:
+        """`manifest` holds what has its weights present; `choices` are of it without any given.
 
-        Raises ValueError for one of a family that there is not, or of tasks that its family
+        Raises ValueError for a model of a family that there is not, or of tasks that its family
         does not do.
         """
         for entry in manifest:
@@ -42,11 +47,20 @@ class Pipelines:
         self._manifest = manifest
         self._loader = loader
         self._default_model = default_model
+        self._choices = choices or Choices(manifest)
 
     def settle(self, request: GenerationRequest) -> GenerationRequest:
         """Fill in and hold, as base.py says."""
         entry = self.entry(request)
-        return settle(request, entry=entry, family=FAMILIES[entry.family])
+        settled = self._settle(request, entry)
+        second = second_pass(settled, entry.upscaler)
+        if second:  # what is wrong with the second pass is said before the first is made
+            self._settle(second, self.entry(second))
+        return settled
+
+    def _settle(self, request: GenerationRequest, entry: ModelEntry) -> GenerationRequest:
+        family = FAMILIES[entry.family]
+        return settle(request, entry=entry, family=family, choices=self._choices)
 
     def entry(self, request: GenerationRequest) -> ModelEntry:
         """The model that a request means; raises UnknownModel."""
@@ -54,33 +68,52 @@ class Pipelines:
 
     def load(self, request: GenerationRequest) -> LoadedModel:
         """Have the model in memory, as base.py says."""
-        with _memory_errors():
+        with memory_errors():
             return self._loader.load(self.entry(request))
 
     def generate(
-        self,
-        model: LoadedModel,
-        request: GenerationRequest,
-        *,
-        on_step: OnStep,
-        image: Image.Image | None = None,
-        video: FrameChunk | None = None,
+        self, model: LoadedModel, request: GenerationRequest, *, on_step: OnStep, sources: Sources
     ) -> Clip:
         """Make the clip, as base.py says."""
+        second = second_pass(request, model.entry.upscaler)
+        steps = Steps(on_step, later=_steps_of(second))
+        clip = self._pass(model, request, steps, sources)
+        if second is None:
+            return clip
+        steps.last_pass()
+        return replace(self._upscaled(clip, second, steps), sound=clip.sound)
+
+    def _upscaled(self, clip: Clip, second: GenerationRequest, steps: Steps) -> Clip:
+        """Draw the whole clip anew at the second pass's size."""
+        second = self._settle(second, self.entry(second))
+        frames = resized(np.concatenate(list(clip.chunks)), second)
+        return self._pass(self.load(second), second, steps, Sources(video=frames))
+
+    def _pass(
+        self, model: LoadedModel, request: GenerationRequest, steps: Steps, sources: Sources
+    ) -> Clip:
+        """One call of one pipeline."""
+        task = model.family.tasks[request.task]
         pipeline = model.pipeline(request.task)
-        inputs = inputs_for(model, request, image, video)
-        keywords = model.family.tasks[request.task].call_keywords(pipeline, inputs)
-        with _memory_errors(), _hooks_released(pipeline):
-            latents = pipeline(**keywords, callback_on_step_end=_callback(on_step)).frames
-        return _clip(model, inputs, pipeline, latents)
+        inputs = inputs_for(model, request, sources)
+        with (
+            memory_errors(),
+            _hooks_released(pipeline),
+            task.during(pipeline, inputs),
+            steps.of(pipeline, rounds=task.rounds(request.parameters)),
+        ):
+            output = pipeline(**task.call_keywords(pipeline, inputs))
+            sound = model.family.sound(pipeline, output, inputs)
+        return replace(
+            clip_of(inputs, frames_of(model, pipeline, output.frames, inputs)), sound=sound
+        )
 
     def warm(self) -> str:
         """Have the first job pay for neither loading nor a first step."""
         entry = self._manifest.find(self._default_model)
         request = self.settle(_smallest(entry))
         model = self.load(request)
-        image, video = _blank(request)
-        clip = self.generate(model, request, on_step=_unheard, image=image, video=video)
+        clip = self.generate(model, request, on_step=_unheard, sources=_blank(request))
         for _ in clip.chunks:
             pass
         return entry.id
@@ -102,69 +135,6 @@ def _check_family(entry: ModelEntry) -> None:
         )
 
 
-def inputs_for(
-    model: LoadedModel,
-    request: GenerationRequest,
-    image: Image.Image | None,
-    video: FrameChunk | None,
-) -> Inputs:
-    """What the model's pipeline is called with, sizes grown to what the family can do."""
-    parameters = request.parameters
-    width, height, num_frames = parameters.shape
-    plan = model.family.plan(width=width, height=height, num_frames=num_frames)
-    # On the CPU: the same seed then gives the same noise on every machine.
-    generator = torch.Generator("cpu").manual_seed(parameters.seed or 0)
-    return Inputs(
-        plan=plan,
-        parameters=parameters,
-        image=None if image is None else grown_image(image, plan),
-        video=None if video is None else grown_video(video, plan),
-        generator=generator,
-    )
-
-
-def _clip(model: LoadedModel, inputs: Inputs, pipeline: Pipeline, latents: torch.Tensor) -> Clip:
-    plan = inputs.plan
-    return Clip(
-        width=plan.width,
-        height=plan.height,
-        num_frames=plan.num_frames,
-        fps=Fraction(inputs.parameters.fps or 1),
-        chunks=_chunks(model, pipeline, latents, inputs),
-    )
-
-
-def _chunks(
-    model: LoadedModel, pipeline: Pipeline, latents: torch.Tensor, inputs: Inputs
-) -> Iterator[FrameChunk]:
-    frames = to_uint8(_without_gradients(model.family.decode(pipeline, latents)), inputs.plan)
-    while True:
-        with _memory_errors():
-            chunk = next(frames, None)
-        if chunk is None:
-            return
-        yield chunk
-
-
-def _without_gradients(decoded: Iterator[torch.Tensor]) -> Iterator[torch.Tensor]:
-    while True:
-        with torch.no_grad():
-            tensor = next(decoded, None)
-        if tensor is None:
-            return
-        yield tensor
-
-
-def _callback(on_step: OnStep) -> Callable[..., dict[str, Any]]:
-    def after_step(
-        pipeline: Pipeline, step: int, _time: Any, values: dict[str, Any]
-    ) -> dict[str, Any]:
-        on_step(step + 1, pipeline.num_timesteps)
-        return values
-
-    return after_step
-
-
 @contextmanager
 def _hooks_released(pipeline: Pipeline) -> Iterator[None]:
     """Move offloaded parts back even when a step was interrupted."""
@@ -175,17 +145,12 @@ def _hooks_released(pipeline: Pipeline) -> Iterator[None]:
         raise
 
 
-@contextmanager
-def _memory_errors() -> Iterator[None]:
-    """Torch's ways of saying that memory ran out become ours."""
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        raise OutOfMemory(str(error)) from error
-    except RuntimeError as error:
-        if "can't allocate memory" in str(error):
-            raise OutOfMemory(str(error)) from error
-        raise
+def _steps_of(second: GenerationRequest | None) -> int:
+    """The steps that a second pass will take: a video is re-drawn by a share of them."""
+    if second is None:
+        return 0
+    parameters = second.parameters
+    return int((parameters.strength or 1.0) * (parameters.num_inference_steps or 0))
 
 
 def _unheard(_done: int, _total: int) -> None:
@@ -200,10 +165,10 @@ def _smallest(entry: ModelEntry) -> GenerationRequest:
     return GenerationRequest(task=task, model=entry.id, parameters=tiny)
 
 
-def _blank(request: GenerationRequest) -> tuple[Image.Image | None, FrameChunk | None]:
+def _blank(request: GenerationRequest) -> Sources:
     width, height, num_frames = request.parameters.shape
     if request.task is Task.IMG2VIDEO:
-        return Image.new("RGB", (width, height)), None
+        return Sources(image=Image.new("RGB", (width, height)))
     if request.task is Task.VIDEO2VIDEO:
-        return None, np.zeros((num_frames, height, width, 3), np.uint8)
-    return None, None
+        return Sources(video=np.zeros((num_frames, height, width, 3), np.uint8))
+    return Sources()

@@ -6,44 +6,104 @@ Arithmetic on records; knows no weights.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from ..errors import InvalidRequest, UnsupportedTask, field_error
-from ..generation import GenerationRequest, Parameters
-from ..manifest import Limits, ModelEntry
-from .family import Family
+from ..generation import MEDIA, GenerationRequest, Parameters, Task
+from ..manifest import Limits, ModelEntry, ToolKind
+from .choices import NAMING, Choices
+from .family import UPSCALING, Family
 
 #: Random seeds stay below this, as ModelsLab's do; any language's integers hold them.
 SEEDS = 2**32
+#: Parameters that mean nothing where another is absent.
+BELONGS_TO: Mapping[str, str] = {
+    "improved_sampling_seed": "use_improved_sampling",
+    "motion_lora_strength": "motion_loras",
+    "lora_strength": "lora_models",
+    "domain_lora_scale": "adapter_lora",
+    "ip_adapter_scale": "ip_adapter_id",
+    "frame_interpolation_exp": "enable_frame_interpolation",
+    "frame_interpolation_scale": "enable_frame_interpolation",
+}
+#: What goes in with each task, by the request's name for it.
+STARTS_FROM = {Task.IMG2VIDEO: "image", Task.VIDEO2VIDEO: "video"}
 
 
-def settle(request: GenerationRequest, *, entry: ModelEntry, family: Family) -> GenerationRequest:
+def settle(
+    request: GenerationRequest, *, entry: ModelEntry, family: Family, choices: Choices
+) -> GenerationRequest:
     """The same request with every parameter that will be effective, and no other.
 
     What the caller set goes over what the caller's API documents, and that over the model's
     own defaults; a documented default that the model cannot do gives way. Raises
-    UnsupportedTask, and InvalidRequest for what is above the model's limits.
+    UnsupportedTask, and InvalidRequest for what is above the model's limits or not baked.
     """
     if request.task not in entry.tasks:
         tasks = ", ".join(sorted(entry.tasks))
         raise UnsupportedTask(f"{entry.id} does not do {request.task}; it does: {tasks}")
-    usable = family.tasks[request.task].honoured
-    effective = (
-        _only(request.parameters, usable)
-        .over(_only(_within(request.defaults, entry.limits), usable))
-        .over(_only(entry.default_parameters(), usable))
-    )
-    effective = _complete(effective, usable)
+    lacking = _lacking(entry, choices)
+    usable = honoured(entry, family, request.task) - lacking.keys()
+    effective = _effective(request, entry, usable)
     _hold(effective, entry.limits, request, entry.id)
-    unused = sorted(request.parameters.given().keys() - usable)
-    warnings = [f"{request.name_of(name)}: not used by {entry.id}, ignored" for name in unused]
+    choices.check(request, model=entry.id, names=usable)
+    said = request.parameters.given().keys() | request.media().keys()
+    warnings = [
+        f"{request.name_of(name)}: {lacking.get(name) or f'not used by {entry.id}'}, ignored"
+        for name in sorted(said - usable)
+    ]
     return replace(
         request,
         model=request.model or entry.id,
         parameters=effective,
         warnings=(*request.warnings, *warnings),
+        **_unread(usable),
     )
+
+
+def _unread(usable: frozenset[str]) -> dict[str, Any]:
+    """Media that nothing will be done with are not fetched."""
+    return {name: None for name in MEDIA if name not in usable}
+
+
+def honoured(entry: ModelEntry, family: Family, task: Task) -> frozenset[str]:
+    """Every parameter and medium that has an effect on this model, if all that helps is baked."""
+    names = family.honoured(task, entry.features)
+    if task in STARTS_FROM:
+        names |= {STARTS_FROM[task]}
+    return names | UPSCALING if entry.upscaler else names
+
+
+def _lacking(entry: ModelEntry, choices: Choices) -> dict[str, str]:
+    """Parameters that this worker has nothing baked for, and what it lacks."""
+    lacking = {}
+    if not choices.tool(ToolKind.PROMPT_ENHANCEMENT):
+        lacking["enhance_prompt"] = "no language model is baked"
+    if not choices.tool(ToolKind.FRAME_INTERPOLATION):
+        lacking["frame_interpolation_scale"] = "used by RIFE alone, which is not baked"
+    for kind, names in {
+        "ip_adapter_id": ("ip_adapter_id", "ip_adapter_image", "ip_adapter_scale"),
+        "controlnet": ("controlnet", "controlnet_images"),
+    }.items():
+        if not choices.any_of(entry.id, NAMING[kind]):
+            lacking |= dict.fromkeys(names, f"no {NAMING[kind]} is baked for {entry.id}")
+    return lacking
+
+
+def _effective(request: GenerationRequest, entry: ModelEntry, usable: frozenset[str]) -> Parameters:
+    effective = (
+        _only(request.parameters, usable)
+        .over(_only(_within(request.defaults, entry.limits), usable))
+        .over(_only(entry.default_parameters(), usable))
+    )
+    effective = _complete(_with_both_sides(effective), usable)
+    given = effective.given()
+    idle = {name for name, owner in BELONGS_TO.items() if not given.get(owner)}
+    if not (effective.upscale_width or effective.upscale_height):
+        idle |= UPSCALING
+    return _only(effective, given.keys() - idle)
 
 
 def _only(parameters: Parameters, names: Iterable[str]) -> Parameters:
@@ -70,6 +130,17 @@ def _complete(parameters: Parameters, usable: frozenset[str]) -> Parameters:
     return parameters
 
 
+def _with_both_sides(parameters: Parameters) -> Parameters:
+    """Of the upscaled size one side is enough: the other keeps the shape, and is even."""
+    width, height, _ = parameters.shape
+    wide, high = parameters.upscale_width, parameters.upscale_height
+    if wide and not high:
+        return replace(parameters, upscale_height=max(2, round(wide * height / width / 2) * 2))
+    if high and not wide:
+        return replace(parameters, upscale_width=max(2, round(high * width / height / 2) * 2))
+    return parameters
+
+
 def _hold(parameters: Parameters, limits: Limits, request: GenerationRequest, model: str) -> None:
     width, height = parameters.width or 0, parameters.height or 0
     if width * height > limits.pixels:
@@ -88,7 +159,10 @@ def _hold(parameters: Parameters, limits: Limits, request: GenerationRequest, mo
 def _ceilings(limits: Limits) -> Iterable[tuple[str, float]]:
     yield "num_frames", limits.num_frames
     yield "num_inference_steps", limits.num_inference_steps
-    for name in ("guidance_scale", "min_guidance_scale", "max_guidance_scale"):
+    for name in (
+        *("guidance_scale", "guidance_scale_2", "true_cfg_scale"),
+        *("min_guidance_scale", "max_guidance_scale"),
+    ):
         yield name, limits.guidance_scale
 
 

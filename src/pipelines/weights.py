@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import ModelNotLoaded
-from ..manifest import Manifest, ModelEntry
+from ..manifest import Manifest, ModelEntry, Served
 
 #: Bytes of a number in the dtypes that models are served in.
 DTYPE_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
@@ -22,20 +22,20 @@ def folder(models_dir: Path, repo: str) -> Path:
     return models_dir / repo
 
 
-def missing(models_dir: Path, entry: ModelEntry) -> list[str]:
-    """The repositories of this model that are not there."""
+def missing(models_dir: Path, entry: Served) -> list[str]:
+    """The repositories of this model, adapter or tool that are not there."""
     return [repo for repo in entry.repos if not _is_there(folder(models_dir, repo))]
 
 
 def present(models_dir: Path, manifest: Manifest) -> Manifest:
-    """The models whose weights are there; raises ModelNotLoaded when none are."""
-    entries = [entry for entry in manifest if not missing(models_dir, entry)]
-    if not entries:
+    """What has its weights there; raises ModelNotLoaded when no model has."""
+    there = manifest.only(lambda entry: not missing(models_dir, entry))
+    if not there.models:
         raise ModelNotLoaded(
             f"no model of the manifest has its weights in {models_dir.absolute()} (MODELS_DIR); "
             "`make tiny-models` writes small ones to out/tiny-models"
         )
-    return manifest.only(entries)
+    return there
 
 
 def size_in_memory(models_dir: Path, entry: ModelEntry, *, on_gpu: bool) -> int:
@@ -51,7 +51,9 @@ def size_in_memory(models_dir: Path, entry: ModelEntry, *, on_gpu: bool) -> int:
 
 
 def _is_there(path: Path) -> bool:
-    return (path / "model_index.json").is_file() or (path / "config.json").is_file()
+    """Whether something was baked there: diffusers' or transformers' layout, or bare weights."""
+    layouts = ("model_index.json", "config.json", "*.safetensors", "*/*.safetensors")
+    return any(next(path.glob(layout), None) for layout in layouts)
 
 
 def _files(models_dir: Path, entry: ModelEntry) -> Iterator[tuple[str, Path]]:

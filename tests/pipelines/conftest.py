@@ -7,20 +7,24 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from src.generation import Clip, GenerationRequest, MediaReference, Parameters, Task
+from src.generation import Clip, GenerationRequest, MediaReference, Parameters, Sources, Task
 from src.manifest import load_manifest
 from src.pipelines.base import OnStep
 from src.pipelines.loader import Loader
 from src.pipelines.room import Pipelines
 
-#: One model for each family, and each task that it does.
-CASES = [
-    ("cogvideox", Task.TEXT2VIDEO),
-    ("svd", Task.IMG2VIDEO),
-    ("demo", Task.TEXT2VIDEO),
-    ("demo", Task.IMG2VIDEO),
-    ("demo", Task.VIDEO2VIDEO),
-]
+
+def _cases() -> list[tuple[str, Task]]:
+    """Every task of every family, each by the first model of the manifest that does it."""
+    first: dict[tuple[str, Task], str] = {}
+    for entry in load_manifest():
+        for task in Task:
+            if task in entry.tasks:
+                first.setdefault((entry.family, task), entry.id)
+    return [(model, task) for (_, task), model in first.items()]
+
+
+CASES = _cases()
 BASE: dict[str, Any] = {
     "prompt": "a fox",
     "width": 64,
@@ -66,13 +70,25 @@ class Studio:
             self.room.load(request),
             request,
             on_step=on_step,
-            image=Image.fromarray(frames[0]) if request.image else None,
-            video=frames if request.video else None,
+            sources=sources_of(request, frames),
         )
 
     def frames(self, model: str, task: Task, *, media_seed: int = 0, **given: Any) -> Any:
         clip = self.clip(self.request(model, task, **given), media_seed=media_seed)
         return np.concatenate(list(clip.chunks))
+
+
+def sources_of(request: GenerationRequest, frames: Any) -> Sources:
+    """What the request refers to, cut from frames of its size and number."""
+    return Sources(
+        image=Image.fromarray(frames[0]) if request.image else None,
+        last_image=Image.fromarray(frames[-1]) if request.last_image else None,
+        ip_adapter_image=Image.fromarray(frames[0]) if request.ip_adapter_image else None,
+        controlnet_images=tuple(map(Image.fromarray, frames))
+        if request.controlnet_images
+        else None,
+        video=frames if request.video else None,
+    )
 
 
 @pytest.fixture(scope="session")

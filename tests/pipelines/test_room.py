@@ -7,17 +7,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from src.bootstrap import build_media
 from src.config import Settings
 from src.errors import GenerationError, OutOfMemory, UnknownModel, UnsupportedTask
-from src.generation import GenerationRequest, Task, VideoFormat
+from src.generation import GenerationRequest, Sources, Task, VideoFormat
 from src.manifest import Manifest, load_manifest
-from src.pipelines.room import Pipelines, inputs_for
+from src.pipelines.clip import inputs_for
+from src.pipelines.room import Pipelines
 from tests.probe import probe
 
-from .conftest import CASES, Studio
+from .conftest import CASES, Studio, sources_of
 
 pytestmark = pytest.mark.real
 
@@ -143,12 +143,7 @@ def _own_frames(studio: Studio, request: GenerationRequest, pipeline: Any, spec:
     loaded = studio.room.load(request)
     width, height, num_frames = request.parameters.shape
     frames = np.random.default_rng(0).integers(0, 256, (num_frames, height, width, 3), np.uint8)
-    inputs = inputs_for(
-        loaded,
-        request,
-        Image.fromarray(frames[0]) if request.image else None,
-        frames if request.video else None,
-    )
+    inputs = inputs_for(loaded, request, sources_of(request, frames))
     keywords = spec.call_keywords(pipeline, inputs) | {"output_type": "np"}
     made = pipeline(**keywords).frames[0]
     return (np.asarray(made) * 255).round().astype(np.uint8)
@@ -254,11 +249,12 @@ def test_cogvideox_decodes_the_same_without_what_it_would_keep_in_vain(
     ours = studio.room.load(request).pipeline(Task.TEXT2VIDEO)
     repo = studio.room.entry(request).repo
     stock = type(ours).from_pretrained(tiny_models / repo, use_safetensors=True)
+    inputs = inputs_for(studio.room.load(request), request, Sources())
     latents = torch.randn((1, 5, 16, 8, 8), generator=torch.Generator().manual_seed(0))
     family = studio.room.load(request).family
     with torch.no_grad():
         theirs = stock.decode_latents(latents)
-        pieces = list(family.decode(ours, latents))
+        pieces = list(family.decode(ours, latents, inputs))
 
     assert len(pieces) == 2
     assert torch.equal(torch.cat(pieces, dim=2), theirs)

@@ -6,6 +6,7 @@ from src.errors import InvalidRequest, UnsupportedTask
 from src.generation import GenerationRequest, MediaReference, Parameters, Task
 from src.manifest import Limits, ModelEntry
 from src.pipelines import FAMILIES
+from src.pipelines.choices import Choices
 from src.pipelines.settle import settle
 
 DEFAULTS = {"width": 720, "height": 480, "num_frames": 49, "fps": 8, "num_inference_steps": 50}
@@ -22,6 +23,10 @@ ENTRY = ModelEntry(
 VIDEO = MediaReference(field="init_video", value="https://example.com/a.mp4")
 
 
+def plainly(request: GenerationRequest) -> GenerationRequest:
+    return settle(request, entry=ENTRY, family=FAMILIES["animatediff"], choices=Choices())
+
+
 def settled(task: Task = Task.TEXT2VIDEO, **given: Any) -> GenerationRequest:
     request = GenerationRequest(
         task=task,
@@ -30,7 +35,7 @@ def settled(task: Task = Task.TEXT2VIDEO, **given: Any) -> GenerationRequest:
         video=VIDEO if task is Task.VIDEO2VIDEO else None,
         field_names={"num_inference_steps": "step"},
     )
-    return settle(request, entry=ENTRY, family=FAMILIES["animatediff"])
+    return plainly(request)
 
 
 def test_the_callers_word_goes_over_the_apis_and_that_over_the_models() -> None:
@@ -44,7 +49,9 @@ def test_the_callers_word_goes_over_the_apis_and_that_over_the_models() -> None:
 def test_a_documented_default_that_the_model_cannot_do_gives_way_to_its_own() -> None:
     documented = Parameters(num_frames=81, width=2000, height=1000, num_inference_steps=25)
     request = GenerationRequest(task=Task.TEXT2VIDEO, defaults=documented)
-    parameters = settle(request, entry=ENTRY, family=FAMILIES["animatediff"]).parameters
+    parameters = settle(
+        request, entry=ENTRY, family=FAMILIES["animatediff"], choices=Choices()
+    ).parameters
 
     assert (parameters.num_frames, parameters.num_inference_steps) == (16, 25)
     assert (parameters.width, parameters.height) == (720, 480)
@@ -124,4 +131,4 @@ def test_strength_must_leave_a_step(strength: float, fits: bool) -> None:
 def test_the_request_without_a_model_is_told_which_one_it_got() -> None:
     assert settled().model == "some-model"
     request = GenerationRequest(task=Task.TEXT2VIDEO, model="Alias")
-    assert settle(request, entry=ENTRY, family=FAMILIES["animatediff"]).model == "Alias"
+    assert plainly(request).model == "Alias"

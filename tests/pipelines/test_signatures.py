@@ -8,7 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from src.generation import Parameters, Task
+from src.generation import Parameters, Sources, Task
+from src.manifest import load_manifest
 from src.pipelines import FAMILIES
 from src.pipelines.family import Inputs
 
@@ -37,13 +38,9 @@ EVERYTHING = Parameters(
 
 
 def test_every_family_and_task_is_among_the_cases() -> None:
-    covered = {(load_family(model), task) for model, task in CASES}
+    covered = {(load_manifest().find(model).family, task) for model, task in CASES}
 
     assert covered == {(name, task) for name, family in FAMILIES.items() for task in family.tasks}
-
-
-def load_family(model: str) -> str:
-    return {"cogvideox": "cogvideox", "svd": "stable_video_diffusion", "demo": "animatediff"}[model]
 
 
 @pytest.mark.parametrize(("model", "task"), CASES)
@@ -57,12 +54,15 @@ def test_the_pipeline_takes_every_keyword_that_we_send(
     inputs = Inputs(
         plan=plan,
         parameters=EVERYTHING,
-        image=Image.new("RGB", size),
-        video=np.zeros((plan.generated_frames, size[1], size[0], 3), np.uint8),
+        sources=Sources(
+            image=Image.new("RGB", size),
+            last_image=Image.new("RGB", size),
+            video=np.zeros((plan.generated_frames, size[1], size[0], 3), np.uint8),
+        ),
         generator=torch.Generator(),
     )
     pipeline = loaded.pipeline(task)
-    sent = {*spec.call_keywords(pipeline, inputs), "callback_on_step_end"}
+    sent = spec.call_keywords(pipeline, inputs).keys()
     taken = inspect.signature(getattr(diffusers, spec.pipeline).__call__).parameters
 
     assert type(pipeline).__name__ == spec.pipeline

@@ -113,6 +113,7 @@ def meta(result: GenerationResult) -> dict[str, Any]:
         **_delivery(request),
         "file_prefix": result.file_prefix,
         "model_id": request.model,
+        "enhanced_prompt": result.enhanced_prompt,
     }
     return {
         name: values.get(name, UNUSED.get(name))
@@ -127,14 +128,16 @@ def _parameters(effective: Parameters) -> dict[str, Any]:
         values["clip_skip"] = effective.clip_skip + 1
     if "flow_shift" in values:
         values["sample_shift"] = values.pop("flow_shift")
-    for name in {"ip_adapter_image", "controlnet_images"} & values.keys():
-        values[name] = _echo(str(values[name]))
     return values
 
 
 def _inputs(request: GenerationRequest) -> dict[str, str]:
-    references = (request.image, request.video)
-    return {item.field: _echo(item.value) for item in references if item}
+    """Every medium that was used, by the caller's name for it."""
+    echoes: dict[str, list[str]] = {}
+    for references in request.media().values():
+        for item in references:
+            echoes.setdefault(item.field, []).append(_echo(item.value))
+    return {field: ",".join(values) for field, values in echoes.items()}
 
 
 def _delivery(request: GenerationRequest) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from ..lora import Loras
 from ..values import (
     ClipSkip,
     Count,
@@ -21,6 +22,8 @@ from ..values import (
     Guidance,
     HttpUrl,
     Interpolation,
+    InterpolationExp,
+    InterpolationScale,
     Media,
     MediaList,
     MotionBucket,
@@ -48,7 +51,42 @@ class Unused(BaseModel):
     init_audio: Any = Field(None, description="Not supported: videos are silent.")
 
 
-class Body(Unused):
+class Beyond(Unused):
+    """What other video APIs say and ModelsLab has no word for, under diffusers' and vLLM-Omni's."""
+
+    end_image: Media | None = Field(
+        None, description="What the last frame should be, where the model can (LocalAI's word)."
+    )
+    guidance_scale_2: Guidance | None = Field(
+        None, description="Guidance of the expert for low noise, where a model has two (Wan 2.2)."
+    )
+    boundary_ratio: Unit | None = Field(
+        None,
+        description="Where the expert for high noise hands over, as a share of the schedule: "
+        "0.9 gives it the first tenth (Wan 2.2).",
+    )
+    true_cfg_scale: Guidance | None = Field(
+        None, description="Guidance by the negative prompt, beside guidance_scale (HunyuanVideo)."
+    )
+    enable_frame_interpolation: Flag | None = Field(
+        None, description="Put frames in between: N become (N - 1) * 2^exp + 1."
+    )
+    frame_interpolation_exp: InterpolationExp | None = Field(
+        None, description="How often the frame rate is doubled; once without it."
+    )
+    frame_interpolation_scale: InterpolationScale | None = Field(
+        None,
+        description="Size at which motion is looked for: 1 is the frames' own, 0.5 suits large "
+        "ones. RIFE only.",
+    )
+    lora: Loras | None = Field(
+        None,
+        description="vLLM-Omni's form, in place of lora_models: "
+        '`{"name": "anime", "scale": 0.8}`.',
+    )
+
+
+class Body(Beyond):
     """Fields of every endpoint: all are optional, unless an endpoint says otherwise."""
 
     model_id: Name | None = Field(
@@ -86,7 +124,7 @@ class Body(Unused):
     )
     sample_shift: Shift | None = Field(
         None,
-        description="Shift of a flow-matching schedule; also spelt `shift_sample`. "
+        description="Shift of a flow-matching schedule; also spelt `shift_sample`, `flow_shift`. "
         "ModelsLab documents at most 10.",
     )
     clip_skip: ClipSkip | None = Field(

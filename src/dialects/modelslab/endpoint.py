@@ -20,6 +20,9 @@ def parameters(said: dict[str, Any]) -> Parameters:
     ours = {name: value for name, value in said.items() if name in PARAMETERS}
     ours["clip_skip"] = (said.get("clip_skip") or 1) - 1 or None
     ours["flow_shift"] = said.get("sample_shift")
+    if said.get("lora"):
+        names, scales = zip(*said["lora"], strict=True)
+        ours |= {"lora_models": names, "lora_strength": scales}
     if said.get("seed") == -1:
         ours["seed"] = None
     return Parameters(**ours)

@@ -23,6 +23,13 @@ from .endpoint import (
 
 KNOWN = frozenset().union(*(body.model_fields for body in (Text2Video, Img2Video, Video2Video)))
 SIZE = re.compile(r"([1-9]\d{0,4}) ?x ?([1-9]\d{0,4})", re.ASCII | re.IGNORECASE)
+#: Our names -> ModelsLab's, where they differ.
+FIELD_NAMES = {
+    "flow_shift": "sample_shift",
+    "image": "init_image",
+    "video": "init_video",
+    "last_image": "end_image",
+}
 #: One warning each for so many unknown fields; the others share one.
 WARNED_EACH = 20
 
@@ -43,9 +50,12 @@ def decode(payload: Mapping[str, Any]) -> GenerationRequest:
         defaults=endpoint.defaults,
         image=_reference(body, "init_image"),
         video=_reference(body, "init_video"),
+        last_image=_reference(body, "end_image"),
+        ip_adapter_image=_reference(body, "ip_adapter_image"),
+        controlnet_images=_references(body, "controlnet_images"),
         delivery=_delivery(body),
         warnings=tuple(_warnings(said, body, endpoint)),
-        field_names={"flow_shift": "sample_shift"},
+        field_names=FIELD_NAMES,
     )
 
 
@@ -57,8 +67,9 @@ def _said(payload: Mapping[str, Any]) -> dict[str, Any]:
         empty = value is None or value == [] or (isinstance(value, str) and not value.strip())
         if not empty and name.casefold() != "key":
             said[spelt if name in said else name] = value
-    if "shift_sample" in said and "sample_shift" not in said:
-        said["sample_shift"] = said.pop("shift_sample")
+    for other in ("shift_sample", "flow_shift"):
+        if other in said and "sample_shift" not in said:
+            said["sample_shift"] = said.pop(other)
     return _with_plain_size(said)
 
 
@@ -98,6 +109,11 @@ def _size_by_resolution(body: Body, endpoint: Endpoint) -> dict[str, int]:
 def _reference(body: Body, field: str) -> MediaReference | None:
     value = getattr(body, field, None)
     return MediaReference(field=field, value=value) if value else None
+
+
+def _references(body: Body, field: str) -> tuple[MediaReference, ...] | None:
+    values = getattr(body, field) or ()
+    return tuple(MediaReference(field=field, value=value) for value in values) or None
 
 
 def _delivery(body: Body) -> Delivery:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..generation import Task
-from .family import Family, Inputs, Pipeline, TaskPipeline
+from ...generation import Task
+from ..family import Family, Inputs, Pipeline, TaskPipeline
 
 if TYPE_CHECKING:
     import torch
@@ -19,7 +19,7 @@ _SAMPLING = frozenset(
 )
 
 
-def _decode(pipeline: Pipeline, latents: torch.Tensor) -> Iterator[torch.Tensor]:
+def _decode(pipeline: Pipeline, latents: torch.Tensor, _inputs: Inputs) -> Iterator[torch.Tensor]:
     for start in range(0, latents.shape[2], DECODE_CHUNK):
         yield pipeline.decode_latents(latents[:, :, start : start + DECODE_CHUNK], DECODE_CHUNK)
 
@@ -47,7 +47,7 @@ def _configure(pipeline: Pipeline) -> None:
 def _video(_pipeline: Pipeline, inputs: Inputs) -> dict[str, Any]:
     from PIL import Image
 
-    frames = () if inputs.video is None else inputs.video
+    frames = () if inputs.sources.video is None else inputs.sources.video
     return {
         "video": [Image.fromarray(frame) for frame in frames],
         "decode_chunk_size": DECODE_CHUNK,
@@ -81,7 +81,7 @@ def _from_image(pipeline: Pipeline, inputs: Inputs) -> dict[str, Any]:
 def _encoded(pipeline: Pipeline, inputs: Inputs) -> torch.Tensor:
     import torch
 
-    pixels = pipeline.video_processor.preprocess(inputs.image)
+    pixels = pipeline.video_processor.preprocess(inputs.sources.image)
     pixels = pixels.to(device=pipeline._execution_device, dtype=pipeline.vae.dtype)
     with torch.no_grad():
         latents = pipeline.vae.encode(pixels).latent_dist.mode()
@@ -113,7 +113,7 @@ def _slerp(start: torch.Tensor, end: torch.Tensor, share: float) -> torch.Tensor
     return mixed
 
 
-ANIMATEDIFF = Family(
+FAMILY = Family(
     name="animatediff",
     tasks={
         Task.TEXT2VIDEO: TaskPipeline(pipeline="AnimateDiffPipeline", keywords=_SAMPLING),

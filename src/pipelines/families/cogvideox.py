@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..generation import Task
-from .family import Family, Pipeline, TaskPipeline
+from ...generation import Task
+from ..family import Family, Inputs, Pipeline, TaskPipeline
 
 if TYPE_CHECKING:
     import torch
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 DECODE_CHUNK = 2
 
 
-def _decode(pipeline: Pipeline, latents: torch.Tensor) -> Iterator[torch.Tensor]:
+def _decode(pipeline: Pipeline, latents: torch.Tensor, _inputs: Inputs) -> Iterator[torch.Tensor]:
     """Give the frames as the causal decoder makes them, not when the whole clip is done."""
     vae = pipeline.vae
     if vae.use_tiling or vae.post_quant_conv is not None or hasattr(vae, "_hf_hook"):
@@ -41,7 +41,7 @@ def _configure(pipeline: Pipeline) -> None:
             module.pad_mode = "replicate"
 
 
-COGVIDEOX = Family(
+FAMILY = Family(
     name="cogvideox",
     tasks={
         Task.TEXT2VIDEO: TaskPipeline(

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..generation import Task
-from .family import Family, Inputs, Pipeline, TaskPipeline
+from ...generation import Task
+from ..family import Family, Inputs, Pipeline, TaskPipeline
 
 if TYPE_CHECKING:
     import torch
 
 
-def _decode(pipeline: Pipeline, latents: torch.Tensor) -> Iterator[torch.Tensor]:
+def _decode(pipeline: Pipeline, latents: torch.Tensor, _inputs: Inputs) -> Iterator[torch.Tensor]:
     # The decoder mixes neighbouring frames: in one go, as diffusers does by default, there are
     # no seams between chunks.
     frames = latents.shape[1]
@@ -20,10 +20,10 @@ def _decode(pipeline: Pipeline, latents: torch.Tensor) -> Iterator[torch.Tensor]
 
 
 def _image(_pipeline: Pipeline, inputs: Inputs) -> dict[str, Any]:
-    return {"image": inputs.image}
+    return {"image": inputs.sources.image}
 
 
-STABLE_VIDEO_DIFFUSION = Family(
+FAMILY = Family(
     name="stable_video_diffusion",
     tasks={
         Task.IMG2VIDEO: TaskPipeline(
@@ -42,6 +42,7 @@ STABLE_VIDEO_DIFFUSION = Family(
         ),
     },
     size_multiple=8,
+    takes_lora=False,  # diffusers has no loader of LoRAs for it
     least_frames=2,  # guidance rises from frame to frame; over one frame the pipeline gets it wrong
     decode=_decode,
 )

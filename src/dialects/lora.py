@@ -1,0 +1,50 @@
+"""LoRAs as vLLM-Omni's clients write them: an object, its JSON, or a list of them."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from .values import SCALE_LIMIT, real
+
+#: What clients call each part, the first that is there counts.
+NAMES = ("name", "lora_name", "adapter")
+PATHS = ("local_path", "path", "lora_path", "lora_local_path")
+SCALES = ("scale", "lora_scale")
+
+
+def _loras(value: object) -> list[tuple[str, float]]:
+    if isinstance(value, str):
+        value = json.loads(value)
+    return [_lora(item) for item in (value if isinstance(value, list) else [value])]
+
+
+def _lora(value: object) -> tuple[str, float]:
+    """Name and scale; what vLLM-Omni calls a path is taken for a repository's name."""
+    if not isinstance(value, dict):
+        raise ValueError("no object")  # noqa: TRY004  pydantic takes a TypeError for a bug
+    name = _first(value, PATHS) or _first(value, NAMES)
+    scale = _first(value, SCALES)
+    scale = 1.0 if scale is None else real(scale)
+    if not isinstance(name, str) or not name.strip() or abs(scale) > SCALE_LIMIT:
+        raise ValueError("no name, or no scale")
+    return name.strip(), scale
+
+
+def _first(value: dict[str, Any], names: tuple[str, ...]) -> object:
+    return next((value[name] for name in names if value.get(name) is not None), None)
+
+
+Loras = Annotated[
+    tuple[tuple[Annotated[str, Field(max_length=200)], float], ...],
+    Field(min_length=1, max_length=32),
+    BeforeValidator(_loras),
+    Field(
+        json_schema_extra={
+            "rule": "must be an object with name (or path: a repository) and scale from -10 to 10, "
+            "its JSON, or an array of at most 32 of them"
+        }
+    ),
+]

@@ -1,0 +1,91 @@
+"""From a settled request to what a pipeline is called with, and from its latents to a clip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import torch
+
+from ..errors import OutOfMemory
+from ..generation import Clip, GenerationRequest, Sources
+from .family import Inputs, Pipeline, Plan
+from .frames import grown_image, grown_video, to_uint8
+from .loaded import LoadedModel
+
+if TYPE_CHECKING:
+    from ..generation import FrameChunk
+
+
+def inputs_for(model: LoadedModel, request: GenerationRequest, sources: Sources) -> Inputs:
+    """What the model's pipeline is called with, sizes grown to what the family can do."""
+    parameters = request.parameters
+    width, height, num_frames = parameters.shape
+    plan = model.family.plan(width=width, height=height, num_frames=num_frames)
+    # On the CPU: the same seed then gives the same noise on every machine.
+    generator = torch.Generator("cpu").manual_seed(parameters.seed or 0)
+    return Inputs(
+        plan=plan, parameters=parameters, sources=_grown(sources, plan), generator=generator
+    )
+
+
+def _grown(sources: Sources, plan: Plan) -> Sources:
+    images = sources.controlnet_images
+    return replace(
+        sources,
+        image=sources.image and grown_image(sources.image, plan),
+        last_image=sources.last_image and grown_image(sources.last_image, plan),
+        controlnet_images=images and tuple(grown_image(image, plan) for image in images),
+        video=None if sources.video is None else grown_video(sources.video, plan),
+    )
+
+
+def clip_of(inputs: Inputs, chunks: Iterator[FrameChunk]) -> Clip:
+    """The clip that these frames are, at the size and rate asked for."""
+    plan = inputs.plan
+    return Clip(
+        width=plan.width,
+        height=plan.height,
+        num_frames=plan.num_frames,
+        fps=Fraction(inputs.parameters.fps or 1),
+        chunks=chunks,
+    )
+
+
+def frames_of(
+    model: LoadedModel, pipeline: Pipeline, latents: torch.Tensor, inputs: Inputs
+) -> Iterator[FrameChunk]:
+    """Decode while the frames are read; raises OutOfMemory or GenerationError then."""
+    decoded = model.family.decode(pipeline, latents, inputs)
+    frames = to_uint8(_without_gradients(decoded), inputs.plan)
+    while True:
+        with memory_errors():
+            chunk = next(frames, None)
+        if chunk is None:
+            return
+        yield chunk
+
+
+def _without_gradients(decoded: Iterator[torch.Tensor]) -> Iterator[torch.Tensor]:
+    while True:
+        with torch.no_grad():
+            tensor = next(decoded, None)
+        if tensor is None:
+            return
+        yield tensor
+
+
+@contextmanager
+def memory_errors() -> Iterator[None]:
+    """Torch's ways of saying that memory ran out become ours."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise OutOfMemory(str(error)) from error
+    except RuntimeError as error:
+        if "can't allocate memory" in str(error):
+            raise OutOfMemory(str(error)) from error
+        raise
