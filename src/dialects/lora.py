@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
@@ -13,6 +14,7 @@ from .values import SCALE_LIMIT, real
 NAMES = ("name", "lora_name", "adapter")
 PATHS = ("local_path", "path", "lora_path", "lora_local_path")
 SCALES = ("scale", "lora_scale")
+REPO = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
 
 
 def _loras(value: object) -> list[tuple[str, float]]:
@@ -22,10 +24,12 @@ def _loras(value: object) -> list[tuple[str, float]]:
 
 
 def _lora(value: object) -> tuple[str, float]:
-    """Name and scale; what vLLM-Omni calls a path is taken for a repository's name."""
+    """Name and scale; a path counts only where it is a repository's name, owner/name."""
     if not isinstance(value, dict):
         raise ValueError("no object")  # noqa: TRY004  pydantic takes a TypeError for a bug
-    name = _first(value, PATHS) or _first(value, NAMES)
+    path, name = _first(value, PATHS), _first(value, NAMES)
+    if isinstance(path, str) and (name is None or REPO.fullmatch(path.strip())):
+        name = path
     scale = _first(value, SCALES)
     scale = 1.0 if scale is None else real(scale)
     if not isinstance(name, str) or not name.strip() or abs(scale) > SCALE_LIMIT:

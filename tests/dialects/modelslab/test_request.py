@@ -102,11 +102,15 @@ def refusal(said: dict[str, Any], endpoint: str = "text2video") -> str:
         ("adapter_lora", "v3_sd15_adapter", "v3_sd15_adapter"),
         ("domain_lora_scale", "1", 1.0),
         ("ip_adapter_id", "plus", "plus"),
-        ("ip_adapter_image", ["https://e.x/a.png"], "https://e.x/a.png"),
         ("ip_adapter_scale", "0.6", 0.6),
         ("controlnet", "canny", "canny"),
-        ("controlnet_images", "data:image/png;base64,AA", ("data:image/png;base64,AA",)),
-        ("controlnet_images", ["https://e.x/a.png"], ("https://e.x/a.png",)),
+        ("guidance_scale_2", "3", 3.0),
+        ("boundary_ratio", 0.9, 0.9),
+        ("true_cfg_scale", "6", 6.0),
+        ("enable_frame_interpolation", "yes", True),
+        ("enable_frame_interpolation", "no", None),
+        ("frame_interpolation_exp", "2", 2),
+        ("frame_interpolation_scale", 0.5, 0.5),
         ("strength", "0.7", 0.7),
         ("strength", 0, 0.0),
         ("strength", 1, 1.0),
@@ -123,6 +127,53 @@ def test_values_as_clients_write_them(field: str, written: object, understood: o
     assert got == understood
     assert type(got) is type(understood)
     assert request.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("written", "names", "strengths"),
+    [
+        ({"name": "anime"}, ("anime",), (1.0,)),
+        ({"name": "anime", "scale": "0.8"}, ("anime",), (0.8,)),
+        ({"adapter": "anime", "lora_scale": 0.5, "int_id": 7}, ("anime",), (0.5,)),
+        ({"lora_name": "x", "path": "owner/anime", "scale": 0}, ("owner/anime",), (0.0,)),
+        ('{"name": "anime", "local_path": "owner/anime"}', ("owner/anime",), (1.0,)),
+        ({"name": "anime", "path": "/loras/anime.safetensors"}, ("anime",), (1.0,)),
+        ([{"name": "a", "scale": 0.7}, {"name": "b"}], ("a", "b"), (0.7, 1.0)),
+    ],
+)
+def test_a_lora_as_vllm_omni_writes_it(
+    written: object, names: tuple[str, ...], strengths: tuple[float, ...]
+) -> None:
+    parameters = decode({"lora": written}, "text2video").parameters
+
+    assert (parameters.lora_models, parameters.lora_strength) == (names, strengths)
+
+
+@pytest.mark.parametrize(
+    ("field", "written", "attribute"),
+    [
+        ("ip_adapter_image", ["https://e.x/a.png"], "ip_adapter_image"),
+        ("end_image", "https://e.x/a.png", "last_image"),
+        ("controlnet_images", "https://e.x/a.png", "controlnet_images"),
+        ("controlnet_images", ["https://e.x/a.png", "https://e.x/b.png"], "controlnet_images"),
+    ],
+)
+def test_further_images_are_references_under_the_callers_name(
+    field: str, written: str | list[str], attribute: str
+) -> None:
+    references = decode({field: written}, "text2video").media()[attribute]
+
+    assert [item.value for item in references] == (
+        written if isinstance(written, list) else [written]
+    )
+    assert {item.field for item in references} == {field}
+
+
+@pytest.mark.parametrize("spelt", ["sample_shift", "shift_sample", "flow_shift"])
+def test_the_shift_of_the_schedule_is_known_under_three_names(spelt: str) -> None:
+    request = decode({spelt: "3"}, "text2video")
+
+    assert (request.parameters.flow_shift, request.warnings) == (3.0, ())
 
 
 NO_WHOLE_NUMBER = [16.5, "16.5", "many", "nan", "0x10", "1_6", "١٦", "1e999", True, [16], {}]
@@ -185,6 +236,15 @@ BAD: dict[str, list[object]] = {
     "ip_adapter_scale": [*NO_NUMBER, 11],
     "controlnet": NO_NAME,
     "controlnet_images": [7, True, {}, [None], ["https://e.x/1.png"] * 33],
+    "end_image": NO_MEDIA,
+    "guidance_scale_2": [*NO_NUMBER, -1],
+    "boundary_ratio": [*NO_NUMBER, -0.1, 1.1],
+    "true_cfg_scale": [*NO_NUMBER, -1],
+    "enable_frame_interpolation": NO_FLAG,
+    "frame_interpolation_exp": [*NO_WHOLE_NUMBER, 0, 5],
+    "frame_interpolation_scale": [*NO_NUMBER, 0, -1, 5],
+    "lora": ["anime", "{", 7, True, {}, {"name": 7}, {"name": "a", "scale": "much"},
+             {"name": "a", "scale": 11}, {"path": "x" * 201}, [{"name": "a"}] * 33],
     "output_type": ["webm", 7, True, ["mp4"], {}],
     "base64": NO_FLAG,
     "temp": NO_FLAG,
