@@ -5,7 +5,7 @@ MODELS := out/tiny-models
 # Without torchvision transformers says at each start that it does without.
 QUIET  := TRANSFORMERS_VERBOSITY=error
 
-.PHONY: run test seeds check bench clean tiny-models docs lint types contracts
+.PHONY: run test seeds rounds check bench clean tiny-models docs lint types contracts
 
 run: .venv/ready $(MODELS)/ready      ## make the video of test_input.json into out/
 	@MODELS_DIR=$(MODELS) OUTPUT_DIR=out RUNPOD_LOG_LEVEL=WARN $(BIN)/python handler.py
@@ -16,6 +16,9 @@ test: .venv/ready                      ## run the tests
 
 seeds: .venv/ready                     ## run ModelsLab's examples at full size (minutes on a CPU)
 	$(BIN)/python -m pytest -m seeds --timeout 3600
+
+rounds: .venv/ready                    ## run every model three times over, and watch memory
+	$(BIN)/python -m pytest -m rounds -s
 
 check: lint types contracts test       ## everything that must hold before a commit
 
@@ -35,6 +38,7 @@ bench: .venv/ready                     ## speed, as ratios against what a user w
 docs: .venv/ready                      ## write the documents that follow from the code
 	$(BIN)/python -m builder.api_docs
 	$(BIN)/python -m builder.settings_docs
+	$(BIN)/python -m builder.parameters_docs
 
 tiny-models: .venv/ready               ## random weights for every model, laid out as baked ones
 	@$(QUIET) $(BIN)/python -m builder.tiny_models $(MODELS)

@@ -168,6 +168,11 @@ class WorkerProcess:
     def __exit__(self, *_: object) -> None:
         self.terminate()
 
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
+
     def log(self) -> str:
         """What it has printed so far."""
         return self.log_path.read_text("utf-8", "replace")

@@ -45,15 +45,18 @@ def settle(
         tasks = ", ".join(sorted(entry.tasks))
         raise UnsupportedTask(f"{entry.id} does not do {request.task}; it does: {tasks}")
     lacking = _lacking(entry, choices)
-    usable = honoured(entry, family, request.task) - lacking.keys()
+    able = honoured(entry, family, request.task)
+    usable = able - lacking.keys()
     effective = _effective(request, entry, usable)
     _hold(effective, entry.limits, request, entry.id)
     choices.check(request, model=entry.id, names=usable)
     said = request.parameters.given().keys() | request.media().keys()
-    warnings = [
-        f"{request.name_of(name)}: {lacking.get(name) or f'not used by {entry.id}'}, ignored"
-        for name in sorted(said - usable)
-    ]
+    reasons = _without_owner(effective, request) | lacking
+    reasons |= dict.fromkeys(said - able, f"not used by {entry.id}")
+    warnings = dict.fromkeys(
+        f"{request.name_of(name)}: {reasons[name]}, ignored"
+        for name in sorted(said & reasons.keys())
+    )
     return replace(
         request,
         model=request.model or entry.id,
@@ -104,6 +107,14 @@ def _effective(request: GenerationRequest, entry: ModelEntry, usable: frozenset[
     if not (effective.upscale_width or effective.upscale_height):
         idle |= UPSCALING
     return _only(effective, given.keys() - idle)
+
+
+def _without_owner(effective: Parameters, request: GenerationRequest) -> dict[str, str]:
+    """Parameters that do nothing since what they belong to is not asked for."""
+    idle = {name: owner for name, owner in BELONGS_TO.items() if not getattr(effective, owner)}
+    if not effective.upscale_width:
+        idle |= dict.fromkeys(UPSCALING, "upscale_width")
+    return {name: f"does nothing without {request.name_of(owner)}" for name, owner in idle.items()}
 
 
 def _only(parameters: Parameters, names: Iterable[str]) -> Parameters:
@@ -172,5 +183,6 @@ def _hold_strength(parameters: Parameters, request: GenerationRequest) -> None:
     if request.video is None or strength is None or steps is None:
         return
     if int(strength * steps) < 1:
-        rule = f"must leave a step to do: times num_inference_steps ({steps}) it must reach 1"
+        factor = request.name_of("num_inference_steps")
+        rule = f"must leave a step to do: times {factor} ({steps}) it must reach 1"
         raise field_error(request.name_of("strength"), strength, rule)

@@ -1,5 +1,6 @@
 """Real pipelines on tiny weights."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,11 @@ import pytest
 from PIL import Image
 
 from src.generation import Clip, GenerationRequest, MediaReference, Parameters, Sources, Task
-from src.manifest import load_manifest
+from src.manifest import Manifest, load_manifest
 from src.pipelines.base import OnStep
 from src.pipelines.loader import Loader
 from src.pipelines.room import Pipelines
+from src.pipelines.settle import STARTS_FROM
 
 
 def _cases() -> list[tuple[str, Task]]:
@@ -44,15 +46,18 @@ class Studio:
         self.loader = Loader(models_dir=models_dir, device="cpu")
         self.room = Pipelines(manifest=manifest, loader=self.loader, default_model="demo")
 
-    def request(self, model: str, task: Task, **given: Any) -> GenerationRequest:
+    def request(
+        self, model: str, task: Task, *, media: Collection[str] = (), **given: Any
+    ) -> GenerationRequest:
+        """Settle a small request; `media` names what goes in besides the task's own."""
         reference = MediaReference(field="init", value="")
+        names = {*media, *([STARTS_FROM[task]] if task in STARTS_FROM else [])}
+        references: dict[str, Any] = {
+            name: (reference,) if name == "controlnet_images" else reference for name in names
+        }
         return self.room.settle(
             GenerationRequest(
-                task=task,
-                model=model,
-                parameters=Parameters(**(BASE | given)),
-                image=reference if task is Task.IMG2VIDEO else None,
-                video=reference if task is Task.VIDEO2VIDEO else None,
+                task=task, model=model, parameters=Parameters(**(BASE | given)), **references
             )
         )
 
@@ -89,6 +94,14 @@ def sources_of(request: GenerationRequest, frames: Any) -> Sources:
         else None,
         video=frames if request.video else None,
     )
+
+
+@pytest.fixture(scope="session")
+def bare_room(tiny_models: Path) -> Pipelines:
+    """The room where nothing is baked but the models."""
+    manifest = Manifest(models=load_manifest().models)
+    loader = Loader(models_dir=tiny_models, device="cpu")
+    return Pipelines(manifest=manifest, loader=loader, default_model="demo")
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from ...errors import RequestError, WorkerError
+from ...errors import WorkerError
 from ...generation import GenerationRequest, GenerationResult, Parameters, Task
 
 #: What goes out for what is ours to mend.
@@ -94,8 +94,8 @@ def answer(result: GenerationResult) -> Answer:
 
 
 def failure(error: WorkerError) -> Failure:
-    """Say what the caller can mend, or that it is for us to mend."""
-    return Failure(message=str(error) if isinstance(error, RequestError) else OURS)
+    """Say what the caller can act on, or that it is for us to mend."""
+    return Failure(message=error.public or OURS)
 
 
 def number_of(job_id: str) -> int:

@@ -30,6 +30,12 @@ FIELD_NAMES = {
     "video": "init_video",
     "last_image": "end_image",
 }
+#: What else callers may say for a parameter.
+OTHER_SPELLINGS = {
+    "flow_shift": ("sample_shift", "shift_sample", "flow_shift"),
+    "lora_models": ("lora",),
+    "lora_strength": ("lora",),
+}
 #: One warning each for so many unknown fields; the others share one.
 WARNED_EACH = 20
 
@@ -55,7 +61,7 @@ def decode(payload: Mapping[str, Any]) -> GenerationRequest:
         controlnet_images=_references(body, "controlnet_images"),
         delivery=_delivery(body),
         warnings=tuple(_warnings(said, body, endpoint)),
-        field_names=FIELD_NAMES,
+        field_names=FIELD_NAMES | _spellings(payload),
     )
 
 
@@ -71,6 +77,16 @@ def _said(payload: Mapping[str, Any]) -> dict[str, Any]:
         if other in said and "sample_shift" not in said:
             said["sample_shift"] = said.pop(other)
     return _with_plain_size(said)
+
+
+def _spellings(payload: Mapping[str, Any]) -> dict[str, str]:
+    """What the caller calls a parameter where there is a choice, for warnings in their words."""
+    said = {name.strip() for name, value in payload.items() if value is not None}
+    spelt = {
+        ours: next((name for name in names if name in said), None)
+        for ours, names in OTHER_SPELLINGS.items()
+    }
+    return {ours: name for ours, name in spelt.items() if name}
 
 
 def _is_padded(item: tuple[str, Any]) -> bool:
