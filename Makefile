@@ -39,6 +39,7 @@ docs: .venv/ready                      ## write the documents that follow from t
 	$(BIN)/python -m builder.api_docs
 	$(BIN)/python -m builder.settings_docs
 	$(BIN)/python -m builder.parameters_docs
+	$(BIN)/python -m builder.models_docs
 
 tiny-models: .venv/ready               ## random weights for every model, laid out as baked ones
 	@$(QUIET) $(BIN)/python -m builder.tiny_models $(MODELS)
