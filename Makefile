@@ -5,7 +5,7 @@ MODELS := out/tiny-models
 # Without torchvision transformers says at each start that it does without.
 QUIET  := TRANSFORMERS_VERBOSITY=error
 
-.PHONY: run test seeds rounds check bench clean tiny-models docs lint types contracts
+.PHONY: run test seeds rounds check bench gpu-check clean tiny-models docs lint types contracts
 
 run: .venv/ready $(MODELS)/ready      ## make the video of test_input.json into out/
 	@MODELS_DIR=$(MODELS) OUTPUT_DIR=out RUNPOD_LOG_LEVEL=WARN $(BIN)/python handler.py
@@ -31,6 +31,9 @@ types: .venv/ready
 
 contracts: .venv/ready
 	$(BIN)/lint-imports
+
+gpu-check: .venv/ready                 ## each family at full size on random weights, setting by setting
+	$(QUIET) $(BIN)/python -m bench.gpu_check
 
 bench: .venv/ready                     ## speed, as ratios against what a user would do instead
 	$(BIN)/python -m bench

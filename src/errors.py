@@ -9,7 +9,8 @@ WorkerError
 │   │   └── BlockedUrl       a URL that we refuse to ask
 │   ├── MediaTooLarge        bytes, pixels, frames or seconds above a limit
 │   └── UndecodableMedia     not an image or a video that we read
-└── ServiceError             ours to mend; one fixed sentence goes out, the rest into the log
+└── ServiceError             ours to mend; its `public` sentence goes out, if it has one, or a
+    │                        fixed one; the rest goes into the log
     ├── GenerationError
     │   ├── ModelNotLoaded
     │   └── OutOfMemory
@@ -33,11 +34,21 @@ class WorkerError(Exception):
         """Without a message, the class's own docstring is the message."""
         super().__init__(message or self.__doc__)
 
+    @property
+    def public(self) -> str | None:
+        """What the caller may read of it; None where only the log may."""
+        return None
+
 
 class RequestError(WorkerError):
     """The request cannot be served as it is."""
 
     code = "bad_request"
+
+    @property
+    def public(self) -> str:
+        """Its message, as it is."""
+        return str(self)
 
 
 class InvalidRequest(RequestError):
@@ -86,6 +97,16 @@ class ServiceError(WorkerError):
     """The worker failed."""
 
     code = "service_error"
+
+    def __init__(self, message: str | None = None, *, public: str | None = None) -> None:
+        """`message` is for the log; `public` is a whole sentence that the caller can act on."""
+        super().__init__(message)
+        self._public = public
+
+    @property
+    def public(self) -> str | None:
+        """The sentence for the caller, if there is one."""
+        return self._public
 
 
 class GenerationError(ServiceError):

@@ -55,6 +55,31 @@ class Limits(Record):
     guidance_scale: float = Field(default=30.0, ge=0)
 
 
+class Acceleration(Record):
+    """How a model is made faster or smaller than diffusers runs it; nothing is, by default.
+
+    Set by the operator: all but `compile` and the exact attention backends change the frames.
+    What does not go together, or not with a model, is refused at start.
+    """
+
+    #: A step cache of diffusers: steps that differ little from the one before are not computed.
+    cache: Literal["first_block", "mag", "pyramid_attention", "sea", "taylorseer"] | None = None
+    #: What diffusers' configuration of that cache takes, by its names (FirstBlockCacheConfig, ...).
+    cache_options: dict[str, Any] = {}
+    #: One of diffusers' attention backends, such as "_native_cudnn", "flash" or "sage".
+    attention: str | None = None
+    #: Compile the blocks that the denoiser repeats; each new size costs the next job some time.
+    compile: bool = False
+    #: What the denoiser's weights are kept in; they are computed with in the model's dtype.
+    layerwise_casting: Literal["float8_e4m3fn", "float8_e5m2"] | None = None
+
+    @model_validator(mode="after")
+    def _options_have_a_cache(self) -> Acceleration:
+        if self.cache_options and not self.cache:
+            raise ValueError("cache_options are given, but no cache")
+        return self
+
+
 class ModelEntry(Record):
     """One line of the manifest."""
 
@@ -76,22 +101,26 @@ class ModelEntry(Record):
     #: What its weights have and others of its family have not, in the family's words
     #: (`Family.needs`), such as a second expert.
     features: frozenset[str] = frozenset()
+    #: Widths and heights that it can do are multiples of this, where that is more than its
+    #: family's (`Family.size_multiple`).
+    size_multiple: int | None = Field(default=None, gt=0)
     #: The model whose video2video is this one's second, upscaling pass; may be this one.
     upscaler: str | None = None
     #: The model's own defaults, for whoever asks without saying.
     defaults: dict[str, Any]
     limits: Limits
+    #: Memory beside its weights for one clip at its defaults; without it, by the clip's size
+    #: (`fitting.working_memory`). Decides what stays on the GPU.
+    working_memory_gb: float | None = Field(default=None, gt=0)
+    acceleration: Acceleration = Acceleration()
 
     @field_validator("defaults")
     @classmethod
     def _defaults_are_parameters(cls, value: dict[str, Any]) -> dict[str, Any]:
-        unknown = set(value) - {item.name for item in fields(Parameters)}
-        if unknown:
-            raise ValueError(f"not generation parameters: {', '.join(sorted(unknown))}")
+        _check_parameters(value)
         missing = REQUIRED_DEFAULTS - set(value)
         if missing:
             raise ValueError(f"missing: {', '.join(sorted(missing))}")
-        TypeAdapter(Parameters).validate_python(value)
         return value
 
     @property
@@ -107,6 +136,13 @@ class ModelEntry(Record):
     def default_parameters(self) -> Parameters:
         """The model's own defaults, as parameters."""
         return TypeAdapter(Parameters).validate_python(self.defaults)
+
+
+def _check_parameters(defaults: dict[str, Any]) -> None:
+    unknown = set(defaults) - {item.name for item in fields(Parameters)}
+    if unknown:
+        raise ValueError(f"not generation parameters: {', '.join(sorted(unknown))}")
+    TypeAdapter(Parameters).validate_python(defaults)
 
 
 class AdapterKind(StrEnum):
@@ -138,6 +174,14 @@ class AdapterEntry(Record):
     source: str = ""
     #: What the family needs to know to use it, in the family's own words.
     options: dict[str, Any] = {}
+    #: What it was made for, where the caller does not say: over what the caller's API documents.
+    defaults: dict[str, Any] = {}
+
+    @field_validator("defaults")
+    @classmethod
+    def _defaults_are_parameters(cls, value: dict[str, Any]) -> dict[str, Any]:
+        _check_parameters(value)
+        return value
 
     @property
     def repos(self) -> tuple[Repo, ...]:
@@ -148,6 +192,10 @@ class AdapterEntry(Record):
     def names(self) -> tuple[str, ...]:
         """What callers may call it."""
         return (self.id, *self.aliases)
+
+    def default_parameters(self) -> Parameters:
+        """What it was made for, as parameters."""
+        return TypeAdapter(Parameters).validate_python(self.defaults)
 
 
 class ToolKind(StrEnum):
@@ -183,8 +231,11 @@ class Manifest(Record):
     @model_validator(mode="after")
     def _names_are_unique(self) -> Manifest:
         _check_unique((entry.id, entry.names) for entry in self.models)
-        for kind in AdapterKind:
-            _check_unique((item.id, item.names) for item in self.adapters if item.kind == kind)
+        # Two models may each have their own adapter by one name, such as ModelsLab's.
+        for model in sorted({model for item in self.adapters for model in item.models}):
+            for kind in AdapterKind:
+                fitting = self.adapters_for(model, kind)
+                _check_unique((item.id, item.names) for item in fitting)
         return self
 
     @model_validator(mode="after")

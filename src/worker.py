@@ -156,9 +156,10 @@ class Worker:
                 model = self._pipelines.load(request)
             with watch.measure("generate"):
                 clip = self._pipelines.generate(model, request, on_step=on_step, sources=sources)
-            return self._write(
-                replace(clip, chunks=_until(stop, clip.chunks)), path, request, watch
-            )
+            num_frames = request.parameters.output_shape[2]
+            with self._media.interpolated(clip, num_frames=num_frames) as whole:
+                chunks = _until(stop, whole.chunks)
+                return self._write(replace(whole, chunks=chunks), path, request, watch)
 
         try:
             return await _in_thread(work, stop)

@@ -33,7 +33,7 @@ def tiny_models(root: Path) -> Path:
     """Tiny random weights for every model, laid out as baked ones; written once, then reused."""
     from filelock import FileLock
 
-    from builder.tiny_models import build_models
+    from builder.tiny_models import build_loras, build_models
     from src.manifest import load_manifest
     from src.pipelines.loader import quieten_libraries
 
@@ -42,4 +42,5 @@ def tiny_models(root: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".lock"):  # the tests run in several processes
         build_models(folder, load_manifest())
+        build_loras(folder, load_manifest())
     return folder

@@ -110,7 +110,7 @@ def test_memory_does_not_grow_over_three_rounds(platform: Platform, worker: Work
     after = [round_of(platform, worker) for _ in range(3)]
     evictions = worker.log().count("evicted")
     megabytes = ", ".join(f"{size / 1e6:.0f}" for size in after)
-    print(f"{len(JOBS)} jobs a round, {evictions} evictions, MB after each: {megabytes}")
+    print(f"{len(JOBS)} jobs a round, {evictions} evictions, MB after each: {megabytes}")  # noqa: T201  figures for docs/performance.md
 
     assert evictions > 2 * len({model for model, _ in JOBS})
     assert after[2] < after[1] * 1.02

@@ -6,28 +6,58 @@ for sizes and frames follow from it; only widths and depths are small. Nothing i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
 
 from tqdm import tqdm
 
-from src.manifest import ModelEntry
+from src.manifest import Manifest, ModelEntry, ToolEntry
+from src.pipelines import FAMILIES
 
+from .adapters import lora_part, part_of
 from .shelf import Part, put
 
-__all__ = ["parts_of", "build_models"]
+__all__ = ["parts_of", "build_models", "build_loras"]
 
 
-def parts_of(entry: ModelEntry) -> dict[str, Part]:
-    """What a model is made of, repository -> content, by the file named after its family."""
-    family = import_module(f".{entry.family}", __name__)
-    parts: dict[str, Part] = family.parts(entry)
+def parts_of(entry: ModelEntry | ToolEntry) -> dict[str, Part]:
+    """What it is made of, repository -> content: a model by the file named after its family."""
+    name = "tools" if isinstance(entry, ToolEntry) else entry.family
+    parts: dict[str, Part] = import_module(f".{name}", __name__).parts(entry)
     return parts
 
 
-def build_models(folder: Path, entries: Iterable[ModelEntry]) -> list[str]:
-    """Write every repository that the models need, and name those that were not there yet."""
-    parts = {repo: part for entry in entries for repo, part in parts_of(entry).items()}
+def build_models(folder: Path, entries: Manifest | Iterable[ModelEntry]) -> list[str]:
+    """Write every repository that the models need, and name those that were not there yet.
+
+    Of a whole manifest, its tools' and adapters' as well.
+    """
+    served = [*entries, *(entries.tools if isinstance(entries, Manifest) else ())]
+    parts = {repo: part for entry in served for repo, part in parts_of(entry).items()}
+    if isinstance(entries, Manifest):
+        for repo, part in _adapters(folder, entries):
+            parts.setdefault(repo, part)  # a model's own motion module is an adapter as well
+    return _put_all(folder, parts)
+
+
+def build_loras(folder: Path, entries: Iterable[ModelEntry]) -> list[str]:
+    """Write worker-video/<id>-lora for each model that takes LoRAs and is there already."""
+    parts = {
+        f"worker-video/{entry.id}-lora": lora_part(entry, folder)
+        for entry in entries
+        if FAMILIES[entry.family].takes_lora
+    }
+    return _put_all(folder, parts)
+
+
+def _adapters(folder: Path, manifest: Manifest) -> Iterator[tuple[str, Part]]:
+    for adapter in manifest.adapters:
+        model = next((entry for entry in manifest if entry.id in adapter.models), None)
+        if model and adapter.repo:
+            yield adapter.repo, part_of(adapter, model, folder)
+
+
+def _put_all(folder: Path, parts: dict[str, Part]) -> list[str]:
     progress = tqdm(parts.items(), desc="tiny models", unit="repo")
     return [repo for repo, part in progress if put(folder, repo, part)]

@@ -21,9 +21,10 @@ def main() -> None:
     logging.set_verbosity_error()
     logging.disable_progress_bar()  # one bar is enough
     manifest = load_manifest()
-    entries = [manifest.find(name) for name in wanted.models] or list(manifest)
-    written = build_models(wanted.folder, entries)
-    print(f"{wanted.folder}: {len(written)} written, {len(entries)} models ready")
+    entries = [manifest.find(name) for name in wanted.models]
+    written = build_models(wanted.folder, entries or manifest)
+    count = len(entries or manifest.models)
+    print(f"{wanted.folder}: {len(written)} written, {count} models ready")
 
 
 if __name__ == "__main__":

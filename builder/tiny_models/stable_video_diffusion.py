@@ -1,4 +1,4 @@
-"""Stable Video Diffusion at tiny width: four levels in UNet and VAE, as published.
+"""Stable Video Diffusion: four levels in UNet and VAE; tiny, and as published.
 
 Fewer than 32 channels cannot be had: its classes normalise in 32 groups.
 """
@@ -8,10 +8,12 @@ from __future__ import annotations
 import torch
 from diffusers import (
     AutoencoderKLTemporalDecoder,
+    DiffusionPipeline,
     EulerDiscreteScheduler,
     StableVideoDiffusionPipeline,
     UNetSpatioTemporalConditionModel,
 )
+from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from src.manifest import ModelEntry
 
@@ -26,16 +28,42 @@ LATENT_CHANNELS = 4
 
 def parts(entry: ModelEntry) -> dict[str, Part]:
     """One repository: the whole pipeline."""
-    frames = 25 if entry.repo.endswith("-xt") else 14
-    return {entry.repo: lambda: _pipeline(frames)}
+    return {entry.repo: lambda: _pipeline(_unet(_frames(entry)), _vae(), clip.image_encoder())}
 
 
-def _pipeline(frames: int) -> StableVideoDiffusionPipeline:
+def published(entry: ModelEntry) -> DiffusionPipeline:
+    """The model at its published size, which is that of the classes' defaults."""
+    unet = UNetSpatioTemporalConditionModel(num_frames=_frames(entry), sample_size=96)
+    vae = AutoencoderKLTemporalDecoder(
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        block_out_channels=(128, 256, 512, 512),
+        layers_per_block=2,
+        sample_size=768,
+    )
+    return _pipeline(unet.eval(), vae.eval(), _published_image_encoder())
+
+
+def _frames(entry: ModelEntry) -> int:
+    return 25 if entry.repo.endswith("-xt") else 14
+
+
+def _pipeline(
+    unet: UNetSpatioTemporalConditionModel,
+    vae: AutoencoderKLTemporalDecoder,
+    image_encoder: CLIPVisionModelWithProjection,
+) -> StableVideoDiffusionPipeline:
     return StableVideoDiffusionPipeline(
-        vae=_vae(),
-        image_encoder=clip.image_encoder(),
-        unet=_unet(frames),
-        scheduler=EulerDiscreteScheduler(
+        vae=vae,
+        image_encoder=image_encoder,
+        unet=unet,
+        scheduler=_scheduler(),
+        feature_extractor=clip.image_processor(),
+    )
+
+
+def _scheduler() -> EulerDiscreteScheduler:
+    with torch.device("cpu"):  # schedulers reckon with numpy
+        return EulerDiscreteScheduler(
             beta_start=0.00085,
             beta_end=0.012,
             beta_schedule="scaled_linear",
@@ -47,9 +75,7 @@ def _pipeline(frames: int) -> StableVideoDiffusionPipeline:
             timestep_spacing="leading",
             timestep_type="continuous",
             use_karras_sigmas=True,
-        ),
-        feature_extractor=clip.image_processor(),
-    )
+        )
 
 
 def _unet(frames: int) -> UNetSpatioTemporalConditionModel:
@@ -84,3 +110,18 @@ def _vae() -> AutoencoderKLTemporalDecoder:
         channels=1,
     )
     return vae
+
+
+def _published_image_encoder() -> CLIPVisionModelWithProjection:
+    """OpenCLIP's ViT-H/14."""
+    config = CLIPVisionConfig(
+        hidden_size=1280,
+        intermediate_size=5120,
+        projection_dim=1024,
+        num_hidden_layers=32,
+        num_attention_heads=16,
+        image_size=224,
+        patch_size=14,
+        hidden_act="gelu",
+    )
+    return CLIPVisionModelWithProjection(config).eval()

@@ -4,6 +4,7 @@ Knows no model, no job and no public API.
 """
 
 import asyncio
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from ..generation import Clip, MediaReference, VideoFormat
 from .encode import check_fps, check_size, write
 from .fetch import Fetcher
 from .images import decode_image, fit
+from .interpolate import interpolated
 from .limits import VideoLimits
 from .mp4 import Mp4Options
 from .videos import decode_video
@@ -71,6 +73,17 @@ class Media:
             limits=self._video_limits,
             ffmpeg=self._ffmpeg,
         )
+
+    def interpolated(self, clip: Clip, *, num_frames: int) -> AbstractContextManager[Clip]:
+        """The clip with so many frames, a multiple of its own steps, plus one; or as it is.
+
+        What comes between its own frames is made while they are read, in the `with` block alone:
+        after it nothing is left running. The chunks raise EncodingError.
+        """
+        if num_frames == clip.num_frames:
+            return nullcontext(clip)
+        factor = (num_frames - 1) // (clip.num_frames - 1)
+        return interpolated(clip, factor=factor, timeout=self._mp4.timeout, ffmpeg=self._ffmpeg)
 
     def write(self, clip: Clip, path: Path, *, video_format: VideoFormat) -> None:
         """Write the clip, blocking; on any failure no file is left. Raises EncodingError."""

@@ -34,6 +34,8 @@ def write(
 ) -> None:
     """Write the clip; on any failure, a cancelled clip included, no file is left.
 
+    A GIF can hold no sound: it is left out.
+
     Raises EncodingError, or InvalidRequest as check_size and check_fps do.
     """
     check_size(video_format, width=clip.width, height=clip.height)

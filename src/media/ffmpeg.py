@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BufferedReader, BufferedWriter
 from pathlib import Path
+from select import POLLIN, POLLOUT, poll
 from tempfile import TemporaryFile
 from threading import Timer
 from time import monotonic
@@ -130,6 +131,40 @@ class Ffmpeg:
         """Everything that it prints, up to its end."""
         with self._watched():
             return self._stdout.read().decode(errors="replace")
+
+    def exchange(self, pixels: npt.NDArray[np.uint8]) -> bytes:
+        """Hand it all of the pixels, and take what it gives meanwhile.
+
+        Whoever only writes waits for ever on a process that waits for its output to be read.
+        """
+        left, given = np.ascontiguousarray(pixels).data.cast("B"), bytearray()
+        source, sink = self._stdout.fileno(), self._stdin.fileno()
+        os.set_blocking(sink, False)
+        either = poll()
+        either.register(source, POLLIN)
+        either.register(sink, POLLOUT)
+        try:
+            with self._watched():
+                while left:
+                    ready = dict(either.poll())
+                    if source in ready:
+                        given += os.read(source, _PIPE_BYTES)
+                    if sink in ready:
+                        left = left[os.write(sink, left) :]
+        except BrokenPipeError:
+            self.finish()
+            raise FfmpegFailed("it closed its input early") from None
+        return bytes(given)
+
+    def rest(self) -> Iterator[bytes]:
+        """Close its input, and take piece by piece what it has left to give."""
+        with suppress(BrokenPipeError):
+            self._stdin.close()
+        piece = b"all"
+        while piece:
+            with self._watched():
+                piece = os.read(self._stdout.fileno(), _PIPE_BYTES)
+            yield piece
 
     def finish(self) -> None:
         """Close its input and wait for its end, which must be a good one."""

@@ -1,4 +1,4 @@
-"""MP4: frames through a pipe into ffmpeg's x264, none of them kept."""
+"""MP4: frames through a pipe into ffmpeg's x264, none of them kept; sound beside them as AAC."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +7,7 @@ from ..errors import EncodingError
 from ..generation import Clip
 from .chunks import exact_chunks
 from .ffmpeg import Ffmpeg, FfmpegFailed, FfmpegTimedOut
+from .sound import SoundFile, sound_file
 
 #: The conversion, and the tags that name it; without them players guess by the frame's size.
 _TO_BT709 = (
@@ -20,6 +21,8 @@ _TO_BT709 = (
 #: what stays. A file of the same PSNR is a third of the size, in no more time (decision 9).
 _LOOK_AHEAD = ("-x264-params", "mbtree=1:rc-lookahead=10")
 _WITHOUT_LOOK_AHEAD = ("ultrafast", "superfast")
+#: ffmpeg's own encoder; at this rate stereo is hardly told from what went in.
+_AAC = ("-c:a", "aac", "-b:a", "192k")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,10 +40,16 @@ class Mp4Options:
 def write_mp4(clip: Clip, path: Path, *, options: Mp4Options, ffmpeg: str) -> None:
     """H.264 in yuv420p, tagged bt709, ready to play before it is loaded whole.
 
-    Raises EncodingError; what the clip's own chunks raise goes through.
+    A clip's sound ends with its last frame at the latest. Raises EncodingError; what the clip's
+    own chunks raise goes through.
     """
     try:
-        with Ffmpeg(ffmpeg, _arguments(clip, path, options), timeout=options.timeout) as process:
+        with (
+            sound_file(clip, path.parent) as sound,
+            Ffmpeg(
+                ffmpeg, _arguments(clip, path, options, sound), timeout=options.timeout
+            ) as process,
+        ):
             for chunk in exact_chunks(clip):
                 process.write(chunk)
             process.finish()
@@ -50,14 +59,16 @@ def write_mp4(clip: Clip, path: Path, *, options: Mp4Options, ffmpeg: str) -> No
         raise EncodingError(f"ffmpeg failed: {error}") from error
 
 
-def _arguments(clip: Clip, path: Path, options: Mp4Options) -> list[str]:
+def _arguments(clip: Clip, path: Path, options: Mp4Options, sound: SoundFile | None) -> list[str]:
     return [
         *("-f", "rawvideo", "-pixel_format", "rgb24"),
         *("-video_size", f"{clip.width}x{clip.height}"),
         *("-framerate", f"{clip.fps.numerator}/{clip.fps.denominator}"),
         *("-i", "pipe:0"),
+        *(sound.arguments() if sound else ()),
         *("-vf", _TO_BT709),
         *("-c:v", "libx264", "-preset", options.preset, "-crf", str(options.crf)),
         *(_LOOK_AHEAD if options.preset in _WITHOUT_LOOK_AHEAD else ()),
+        *(_AAC if sound else ()),
         *("-movflags", "+faststart", "-f", "mp4", "-y", f"file:{path.absolute()}"),
     ]

@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from pydantic import TypeAdapter, ValidationError
 
 from ..errors import field_error
-from ..generation import GenerationRequest
+from ..generation import GenerationRequest, Parameters
 from ..manifest import AdapterEntry, AdapterKind, Manifest, Repo, ToolEntry, ToolKind
 
 #: Parameters that name adapters, and what they name.
@@ -24,6 +24,13 @@ NAMING = {
     "ip_adapter_id": AdapterKind.IP_ADAPTER,
     "controlnet": AdapterKind.CONTROLNET,
 }
+
+
+#: Adapters that are LoRAs, or may bring one along.
+LORAS = (
+    *(AdapterKind.LORA, AdapterKind.MOTION_LORA, AdapterKind.DOMAIN_LORA),
+    AdapterKind.MOTION_MODULE,
+)
 
 
 def nowhere(_adapter: AdapterEntry) -> bool:
@@ -54,6 +61,10 @@ class Choices:
         """Whether there are adapters of this kind for a model, by its id."""
         return bool(self._manifest.adapters_for(model, kind))
 
+    def takes_loras(self, model: str) -> bool:
+        """Whether a request may put LoRAs on a model, by its id."""
+        return bool(self._lora_repos) or any(self.any_of(model, kind) for kind in LORAS)
+
     def find(self, model: str, kind: AdapterKind, name: str) -> AdapterEntry | None:
         """The adapter that goes by this name, whatever its case."""
         wanted = name.strip().casefold()
@@ -72,11 +83,23 @@ class Choices:
             if parameter in names and parameter in given:
                 self._check(request, parameter, kind, model)
 
+    def wanted(self, parameters: Parameters, *, model: str) -> Parameters:
+        """What the adapters that are named were made for, such as few steps.
+
+        Of two that differ the first in the order of NAMING counts.
+        """
+        wanted = Parameters()
+        for parameter, kind in NAMING.items():
+            for name in _names(getattr(parameters, parameter)):
+                adapter = self.find(model, kind, name)
+                if adapter:
+                    wanted = wanted.over(adapter.default_parameters())
+        return wanted
+
     def _check(
         self, request: GenerationRequest, parameter: str, kind: AdapterKind, model: str
     ) -> None:
-        value = getattr(request.parameters, parameter)
-        for name in value if isinstance(value, tuple) else (value,):
+        for name in _names(getattr(request.parameters, parameter)):
             if self.find(model, kind, name) is None:
                 known = sorted(item.id for item in self._manifest.adapters_for(model, kind))
                 rule = f"must be among those that {model} has here ({', '.join(known) or 'none'})"
@@ -91,3 +114,9 @@ class Choices:
             return None
         adapter = AdapterEntry(id=repo, kind=AdapterKind.LORA, models=frozenset({model}), repo=repo)
         return adapter if self._is_there(adapter) else None
+
+
+def _names(value: tuple[str, ...] | str | None) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    return value if isinstance(value, tuple) else (value,)

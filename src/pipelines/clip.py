@@ -2,33 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 
-from ..errors import OutOfMemory
 from ..generation import Clip, GenerationRequest, Sources
+from .adapters import NO_ADAPTERS, Adapters
 from .family import Inputs, Pipeline, Plan
 from .frames import grown_image, grown_video, to_uint8
 from .loaded import LoadedModel
+from .shortage import memory_errors, suggestion
 
 if TYPE_CHECKING:
     from ..generation import FrameChunk
 
 
-def inputs_for(model: LoadedModel, request: GenerationRequest, sources: Sources) -> Inputs:
+def inputs_for(
+    model: LoadedModel,
+    request: GenerationRequest,
+    sources: Sources,
+    adapters: Adapters = NO_ADAPTERS,
+) -> Inputs:
     """What the model's pipeline is called with, sizes grown to what the family can do."""
     parameters = request.parameters
     width, height, num_frames = parameters.shape
-    plan = model.family.plan(width=width, height=height, num_frames=num_frames)
+    plan = model.family.plan(
+        width=width,
+        height=height,
+        num_frames=num_frames,
+        size_multiple=model.entry.size_multiple,
+    )
     # On the CPU: the same seed then gives the same noise on every machine.
     generator = torch.Generator("cpu").manual_seed(parameters.seed or 0)
     return Inputs(
-        plan=plan, parameters=parameters, sources=_grown(sources, plan), generator=generator
+        plan=plan,
+        parameters=parameters,
+        sources=_grown(sources, plan),
+        generator=generator,
+        adapters=adapters,
     )
 
 
@@ -61,12 +76,21 @@ def frames_of(
     """Decode while the frames are read; raises OutOfMemory or GenerationError then."""
     decoded = model.family.decode(pipeline, latents, inputs)
     frames = to_uint8(_without_gradients(decoded), inputs.plan)
-    while True:
-        with memory_errors():
-            chunk = next(frames, None)
-        if chunk is None:
-            return
-        yield chunk
+    try:
+        while True:
+            with memory_errors(advice_for(model, inputs)):
+                chunk = next(frames, None)
+            if chunk is None:
+                return
+            yield chunk
+    finally:
+        # Decoding has brought the VAE back to the device, if it does not live there.
+        pipeline.maybe_free_model_hooks()
+
+
+def advice_for(model: LoadedModel, inputs: Inputs) -> Callable[[float], str]:
+    """What to tell the caller when memory runs out over this clip."""
+    return partial(suggestion, model.family, inputs.plan, size_multiple=model.entry.size_multiple)
 
 
 def _without_gradients(decoded: Iterator[torch.Tensor]) -> Iterator[torch.Tensor]:
@@ -76,16 +100,3 @@ def _without_gradients(decoded: Iterator[torch.Tensor]) -> Iterator[torch.Tensor
         if tensor is None:
             return
         yield tensor
-
-
-@contextmanager
-def memory_errors() -> Iterator[None]:
-    """Torch's ways of saying that memory ran out become ours."""
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        raise OutOfMemory(str(error)) from error
-    except RuntimeError as error:
-        if "can't allocate memory" in str(error):
-            raise OutOfMemory(str(error)) from error
-        raise

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..generation import Parameters, Sound, Sources, Task
+from .adapters import NO_ADAPTERS, Adapters
 
 if TYPE_CHECKING:
     import torch
+    from PIL.Image import Image
 
 #: A diffusers pipeline; diffusers ships no types.
 Pipeline = Any
@@ -69,6 +71,17 @@ class Inputs:
     #: Grown to the generated size and number of frames.
     sources: Sources = field(default_factory=Sources)
     generator: torch.Generator
+    #: What the pipeline wears for this call.
+    adapters: Adapters = NO_ADAPTERS
+
+    @property
+    def frames(self) -> list[Image]:
+        """The frames of the input video, one by one, as diffusers' pipelines take them."""
+        from PIL.Image import fromarray
+
+        return (
+            [] if self.sources.video is None else [fromarray(item) for item in self.sources.video]
+        )
 
 
 def nothing_more(_pipeline: Pipeline, _inputs: Inputs) -> dict[str, Any]:
@@ -96,6 +109,8 @@ class TaskPipeline:
 
     #: The name of diffusers' class.
     pipeline: str
+    #: The name of its class for calls with a ControlNet, where there is one.
+    controlled: str = ""
     #: Parameters that the pipeline takes under our own name.
     keywords: frozenset[str]
     #: Parameters that `more` puts to use in another way.
@@ -155,6 +170,8 @@ class Family:
     configure: Callable[[Pipeline], None] = as_it_is
     #: Parameters that only some of the models honour -> the manifest's word for what these have.
     needs: Mapping[str, str] = field(default_factory=dict)
+    #: Parameters that do nothing where another is not given, beyond those of any family.
+    belongs_to: Mapping[str, str] = field(default_factory=dict)
     #: Whether diffusers' classes load LoRAs.
     takes_lora: bool = True
 
@@ -165,19 +182,22 @@ class Family:
             name for name in names if name not in self.needs or self.needs[name] in features
         )
 
-    def plan(self, *, width: int, height: int, num_frames: int) -> Plan:
-        """The next size and frame count up that the family can do."""
+    def plan(
+        self, *, width: int, height: int, num_frames: int, size_multiple: int | None = None
+    ) -> Plan:
+        """The next size and frame count up that the family, or one model with its own, can do."""
+        multiple = size_multiple or self.size_multiple
         return Plan(
             width=width,
             height=height,
             num_frames=num_frames,
-            generated_width=self._size_up(width),
-            generated_height=self._size_up(height),
+            generated_width=self._size_up(width, multiple),
+            generated_height=self._size_up(height, multiple),
             generated_frames=_up(max(num_frames, self.least_frames) - 1, self.frame_step) + 1,
         )
 
-    def _size_up(self, size: int) -> int:
-        return _up(max(size, self.least_size), self.size_multiple)
+    def _size_up(self, size: int, multiple: int) -> int:
+        return _up(max(size, self.least_size), multiple)
 
 
 def _up(value: int, multiple: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +11,9 @@ import diffusers
 
 from ..generation import Task
 from ..manifest import ModelEntry
-from .family import Family, Pipeline
+from . import acceleration
+from .family import Family, Pipeline, as_it_is
+from .prompt_cache import PromptCache
 
 
 @dataclass(kw_only=True)
@@ -21,17 +24,39 @@ class LoadedModel:
     family: Family
     size_bytes: int
     pipelines: dict[str, Pipeline] = field(default_factory=dict)
+    #: Puts a new pipeline's components where they belong on the device.
+    place: Callable[[Pipeline], None] = as_it_is
+    prompts: PromptCache = field(default_factory=PromptCache)
+
+    def __post_init__(self) -> None:
+        """Let the pipelines that came with it share the encodings of prompts."""
+        for pipeline in self.pipelines.values():
+            self.prompts.install(pipeline)
 
     def pipeline(self, task: Task) -> Pipeline:
         """The pipeline for a task; tasks of one class share it, and all share their weights."""
         return self.pipeline_of(self.family.tasks[task].pipeline)
+
+    def controlled(self, task: Task, controlnet: Any) -> Pipeline:
+        """A pipeline for a task that also obeys a ControlNet; made for one call."""
+        name = self.family.tasks[task].controlled
+        pipeline = sibling(getattr(diffusers, name), self.pipeline(task), controlnet=controlnet)
+        self.place(pipeline)
+        self.prompts.install(pipeline)
+        return pipeline
 
     def pipeline_of(self, name: str, **parts: Any) -> Pipeline:
         """The pipeline of a class of diffusers, with further components where it needs them."""
         if name not in self.pipelines:
             loaded = next(iter(self.pipelines.values()))
             self.pipelines[name] = sibling(getattr(diffusers, name), loaded, **parts)
+            self.place(self.pipelines[name])
+            self.prompts.install(self.pipelines[name])
         return self.pipelines[name]
+
+    def prepare(self, pipeline: Pipeline, *, steps: int) -> None:
+        """Have all that was put on the model ready for a call of so many steps."""
+        acceleration.prepare(pipeline, self.entry.acceleration, steps=steps)
 
 
 def sibling(cls: Any, loaded: Pipeline, **parts: Any) -> Pipeline:

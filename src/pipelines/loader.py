@@ -9,6 +9,8 @@ import gc
 import json
 import logging
 from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +20,11 @@ import transformers
 
 from ..errors import ModelNotLoaded
 from ..manifest import ModelEntry
-from . import FAMILIES
+from . import FAMILIES, acceleration, fitting
 from .family import Pipeline
+from .fitting import RESIDENT, Fitting
 from .loaded import LoadedModel
-from .weights import folder, missing, size_in_memory
+from .weights import folder, missing, sizes
 
 log = logging.getLogger(__name__)
 
@@ -44,17 +47,51 @@ def quieten_libraries() -> None:
 class Loader:
     """Keeps models resident under a memory budget; the least recently used goes first."""
 
-    def __init__(self, *, models_dir: Path, device: str, memory_budget: int | None = None) -> None:
-        """`device` is "auto", "cuda" or "cpu"; `memory_budget` is in bytes of weights."""
+    def __init__(
+        self,
+        *,
+        models_dir: Path,
+        device: str,
+        memory_budget: int | None = None,
+        free_memory: Callable[[], int] | None = None,
+    ) -> None:
+        """`device` is "auto", "cuda" or "cpu"; `memory_budget` is in bytes of weights.
+
+        `free_memory` tells the bytes that the device has free. Without it the GPU is asked, and on
+        the CPU every model lies in memory whole.
+        """
         self.device = _device(device)
         self._models_dir = models_dir
         self._budget = memory_budget or _default_budget(self.device)
+        self._free = free_memory or _free_memory(self.device)
         self._resident: OrderedDict[str, LoadedModel] = OrderedDict()
+
+    @property
+    def models_dir(self) -> Path:
+        """Where the weights lie, of models and of all else."""
+        return self._models_dir
 
     @property
     def resident(self) -> list[str]:
         """Ids of the models in memory, the least recently used first."""
         return list(self._resident)
+
+    def check(self, entry: ModelEntry, *, takes_loras: bool) -> None:
+        """Hold a model's settings of acceleration against its weights' folder and the device.
+
+        Raises ValueError with the reason; `takes_loras` is whether requests may put some on it.
+        """
+        if entry.acceleration == acceleration.NOTHING:
+            return
+        weights = sizes(self._models_dir, entry, self._stored_dtypes(entry))
+        acceleration.check(
+            entry,
+            FAMILIES[entry.family],
+            models_dir=self._models_dir,
+            device=self.device,
+            fitting=self._fitting(entry, weights),
+            takes_loras=takes_loras,
+        )
 
     def load(self, entry: ModelEntry) -> LoadedModel:
         """The model, from memory or from its folder.
@@ -67,22 +104,60 @@ class Loader:
         absent = missing(self._models_dir, entry)
         if absent:
             raise ModelNotLoaded(f"{entry.id}: no weights in {self._models_dir} for {absent}")
-        on_gpu = self.device.type != "cpu"
-        size = size_in_memory(self._models_dir, entry, on_gpu=on_gpu)
-        self._make_room(size)
-        model = self._read(entry, size)
+        weights = sizes(self._models_dir, entry, self._stored_dtypes(entry))
+        self._make_room(entry, weights)
+        return self.put(entry, self.read(entry), weights)
+
+    def put(self, entry: ModelEntry, pipeline: Pipeline, weights: Mapping[str, int]) -> LoadedModel:
+        """Keep a pipeline that was read, set up and placed on the device.
+
+        `weights` are bytes by component.
+        """
+        family = FAMILIES[entry.family]
+        family.configure(pipeline)
+        acceleration.apply(pipeline, entry.acceleration)
+        chosen = self._fitting(entry, weights)
+        size = sum(weights.values())
+        log.info("%s: %s; %s", entry.id, self._memory(entry, size), chosen)
+        place = partial(fitting.apply, fitting=chosen, device=self.device)
+        place(pipeline)
+        model = LoadedModel(
+            entry=entry,
+            family=family,
+            size_bytes=size,
+            pipelines={type(pipeline).__name__: pipeline},
+            place=place,
+        )
         self._resident[entry.id] = model
         return model
 
-    def _make_room(self, size: int) -> None:
-        while self._resident and self._in_use() + size > self._budget:
-            name, model = self._resident.popitem(last=False)
-            model.pipelines.clear()
-            log.info("evicted %s (%.0f MB)", name, model.size_bytes / 1e6)
+    def evict(self) -> None:
+        """Let go of the model that was used least recently."""
+        self._drop_first()
+        self._collect()
+
+    def _drop_first(self) -> None:
+        """In a frame of its own, which would otherwise hold what is to be collected."""
+        name, model = self._resident.popitem(last=False)
+        for pipeline in model.pipelines.values():
+            fitting.remove(pipeline)
+        model.pipelines.clear()
+        log.info("evicted %s (%.0f MB)", name, model.size_bytes / 1e6)
+
+    def _make_room(self, entry: ModelEntry, weights: Mapping[str, int]) -> None:
+        """Evict until the model fits as a whole, beside what a clip takes, or is alone."""
+        size = sum(weights.values())
+        self._collect()
+        while self._resident and (
+            self._in_use() + size > self._budget or self._fitting(entry, weights) != RESIDENT
+        ):
+            self.evict()
         if size > self._budget:
             log.warning(
                 "%.0f MB of weights, above the budget of %.0f", size / 1e6, self._budget / 1e6
             )
+
+    def _collect(self) -> None:
         gc.collect()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
@@ -90,20 +165,33 @@ class Loader:
     def _in_use(self) -> int:
         return sum(model.size_bytes for model in self._resident.values())
 
-    def _read(self, entry: ModelEntry, size: int) -> LoadedModel:
+    def _fitting(self, entry: ModelEntry, weights: Mapping[str, int]) -> Fitting:
+        if self._free is None:
+            return RESIDENT
+        working = fitting.working_memory(entry)
+        free = min(self._free(), self._budget + working)
+        return fitting.choose(weights, free=free, working=working)
+
+    def _memory(self, entry: ModelEntry, size: int) -> str:
+        """What the choice was made from, for the log."""
+        words = f"{size / 1e9:.1f} GB of weights"
+        if self._free is None:
+            return words
+        working = fitting.working_memory(entry)
+        return f"{words}, {working / 1e9:.1f} GB for a clip, {self._free() / 1e9:.1f} GB free"
+
+    def read(self, entry: ModelEntry) -> Pipeline:
+        """The pipeline of a model's first task, as it is in its folder; raises ModelNotLoaded."""
         family = FAMILIES[entry.family]
         first = family.tasks[next(task for task in family.tasks if task in entry.tasks)]
         try:
-            pipeline = self._from_folders(getattr(diffusers, first.pipeline), entry)
+            return self._from_folders(getattr(diffusers, first.pipeline), entry)
         except (OSError, ValueError, KeyError, RuntimeError, AttributeError) as error:
             raise ModelNotLoaded(f"{entry.id}: {error}") from error
-        family.configure(pipeline)
-        return LoadedModel(
-            entry=entry, family=family, size_bytes=size, pipelines={first.pipeline: pipeline}
-        )
 
     def _from_folders(self, cls: Any, entry: ModelEntry) -> Pipeline:
-        dtypes = self._dtypes(entry)
+        names = self._dtypes(entry)
+        dtypes = {component: getattr(torch, name) for component, name in names.items()}
         components = {
             name: self._component(
                 folder(self._models_dir, repo), dtypes.get(name, dtypes["default"])
@@ -118,7 +206,7 @@ class Loader:
             **components,
         )
         pipeline.set_progress_bar_config(disable=True)
-        return pipeline.to(self.device)
+        return pipeline
 
     def _component(self, path: Path, dtype: torch.dtype) -> Any:
         name = json.loads((path / "config.json").read_text("utf-8"))["_class_name"]
@@ -126,11 +214,16 @@ class Loader:
             path, dtype=dtype, use_safetensors=True, local_files_only=True
         )
 
-    def _dtypes(self, entry: ModelEntry) -> dict[str, torch.dtype]:
+    def _dtypes(self, entry: ModelEntry) -> dict[str, str]:
         if self.device.type == "cpu":
-            return {"default": torch.float32}
-        named = {"default": entry.dtype, **entry.dtypes}
-        return {component: getattr(torch, dtype) for component, dtype in named.items()}
+            return fitting.dtypes(entry, capability=None)
+        capability = torch.cuda.get_device_capability(self.device)
+        return fitting.dtypes(entry, capability=capability)
+
+    def _stored_dtypes(self, entry: ModelEntry) -> dict[str, str]:
+        """What the weights are kept in, which may be less than they are computed with."""
+        stored = entry.acceleration.layerwise_casting
+        return self._dtypes(entry) | (dict.fromkeys(fitting.DENOISERS, stored) if stored else {})
 
 
 def _device(name: str) -> torch.device:
@@ -143,6 +236,18 @@ def _default_budget(device: torch.device) -> int:
     if device.type == "cuda":
         return int(torch.cuda.get_device_properties(device).total_memory * GPU_SHARE)
     return int(_ram_bytes() * CPU_SHARE)
+
+
+def _free_memory(device: torch.device) -> Callable[[], int] | None:
+    """How to ask a GPU for what it has free, torch's own store of freed blocks included."""
+    if device.type != "cuda":
+        return None
+
+    def free() -> int:
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + unused
+
+    return free
 
 
 def _ram_bytes() -> int:

@@ -13,15 +13,20 @@ from PIL import Image
 from ..generation import Clip, GenerationRequest, Parameters, Sources, Task
 from ..manifest import Manifest, ModelEntry
 from . import FAMILIES
+from .adapters import chosen
 from .base import OnStep
 from .choices import Choices
-from .clip import clip_of, frames_of, inputs_for, memory_errors
+from .clip import advice_for, clip_of, frames_of, inputs_for
+from .control import pipeline_with
 from .family import Pipeline
 from .loaded import LoadedModel
 from .loader import Loader
+from .loras import worn
 from .settle import settle
+from .shortage import memory_errors
 from .steps import Steps
-from .upscale import resized, second_pass
+from .tools import Tools
+from .upscale import resized, second_pass, with_second
 
 log = logging.getLogger(__name__)
 
@@ -48,19 +53,26 @@ class Pipelines:
         self._loader = loader
         self._default_model = default_model
         self._choices = choices or Choices(manifest)
+        self._tools = Tools(self._choices, models_dir=loader.models_dir, device=loader.device)
+        for entry in manifest:
+            loader.check(entry, takes_loras=self._takes_loras(entry))
 
     def settle(self, request: GenerationRequest) -> GenerationRequest:
         """Fill in and hold, as base.py says."""
         entry = self.entry(request)
         settled = self._settle(request, entry)
-        second = second_pass(settled, entry.upscaler)
-        if second:  # what is wrong with the second pass is said before the first is made
-            self._settle(second, self.entry(second))
-        return settled
+        second = second_pass(settled, entry)
+        if second is None:
+            return settled
+        # What is wrong with the second pass is said before the first is made.
+        return with_second(settled, self._settle(second, self.entry(second)))
 
     def _settle(self, request: GenerationRequest, entry: ModelEntry) -> GenerationRequest:
         family = FAMILIES[entry.family]
         return settle(request, entry=entry, family=family, choices=self._choices)
+
+    def _takes_loras(self, entry: ModelEntry) -> bool:
+        return FAMILIES[entry.family].takes_lora and self._choices.takes_loras(entry.id)
 
     def entry(self, request: GenerationRequest) -> ModelEntry:
         """The model that a request means; raises UnknownModel."""
@@ -68,14 +80,26 @@ class Pipelines:
 
     def load(self, request: GenerationRequest) -> LoadedModel:
         """Have the model in memory, as base.py says."""
-        with memory_errors():
-            return self._loader.load(self.entry(request))
+        entry = self.entry(request)
+        with memory_errors(lambda _share: f"{entry.id} does not fit into the device's memory."):
+            return self._loader.load(entry)
 
     def generate(
         self, model: LoadedModel, request: GenerationRequest, *, on_step: OnStep, sources: Sources
     ) -> Clip:
         """Make the clip, as base.py says."""
-        second = second_pass(request, model.entry.upscaler)
+        prompt = self._tools.enhanced_prompt(request.parameters)
+        if prompt:
+            request = replace(request, parameters=replace(request.parameters, prompt=prompt))
+        clip = self._drawn(model, request, on_step, sources)
+        clip = self._tools.interpolated(clip, request.parameters)
+        return replace(clip, enhanced_prompt=prompt)
+
+    def _drawn(
+        self, model: LoadedModel, request: GenerationRequest, on_step: OnStep, sources: Sources
+    ) -> Clip:
+        """One pass, or two."""
+        second = second_pass(request, model.entry)
         steps = Steps(on_step, later=_steps_of(second))
         clip = self._pass(model, request, steps, sources)
         if second is None:
@@ -94,14 +118,20 @@ class Pipelines:
     ) -> Clip:
         """One call of one pipeline."""
         task = model.family.tasks[request.task]
-        pipeline = model.pipeline(request.task)
-        inputs = inputs_for(model, request, sources)
+        adapters = chosen(
+            request, model=model.entry, choices=self._choices, models_dir=self._loader.models_dir
+        )
+        with memory_errors():
+            pipeline = pipeline_with(model, request.task, adapters.controlnet)
+        inputs = inputs_for(model, request, sources, adapters)
         with (
-            memory_errors(),
+            memory_errors(advice_for(model, inputs)),
             _hooks_released(pipeline),
             task.during(pipeline, inputs),
+            worn(pipeline, adapters.loras),
             steps.of(pipeline, rounds=task.rounds(request.parameters)),
         ):
+            model.prepare(pipeline, steps=_steps_of(request))
             output = pipeline(**task.call_keywords(pipeline, inputs))
             sound = model.family.sound(pipeline, output, inputs)
         return replace(

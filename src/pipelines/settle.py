@@ -28,6 +28,8 @@ BELONGS_TO: Mapping[str, str] = {
     "frame_interpolation_exp": "enable_frame_interpolation",
     "frame_interpolation_scale": "enable_frame_interpolation",
 }
+#: Adapters that mean nothing without an image, and the other way round.
+READS: Mapping[str, str] = {"ip_adapter_id": "ip_adapter_image", "controlnet": "controlnet_images"}
 #: What goes in with each task, by the request's name for it.
 STARTS_FROM = {Task.IMG2VIDEO: "image", Task.VIDEO2VIDEO: "video"}
 
@@ -47,7 +49,7 @@ def settle(
     lacking = _lacking(entry, choices)
     able = honoured(entry, family, request.task)
     usable = able - lacking.keys()
-    effective = _effective(request, entry, usable)
+    effective = _effective(request, entry, usable, choices)
     _hold(effective, entry.limits, request, entry.id)
     choices.check(request, model=entry.id, names=usable)
     said = request.parameters.given().keys() | request.media().keys()
@@ -62,8 +64,13 @@ def settle(
         model=request.model or entry.id,
         parameters=effective,
         warnings=(*request.warnings, *warnings),
-        **_unread(usable),
+        **_unread(usable - _unasked(effective)),
     )
+
+
+def _unasked(effective: Parameters) -> frozenset[str]:
+    """Images of adapters that nobody named."""
+    return frozenset(image for name, image in READS.items() if not getattr(effective, name))
 
 
 def _unread(usable: frozenset[str]) -> dict[str, Any]:
@@ -95,14 +102,19 @@ def _lacking(entry: ModelEntry, choices: Choices) -> dict[str, str]:
     return lacking
 
 
-def _effective(request: GenerationRequest, entry: ModelEntry, usable: frozenset[str]) -> Parameters:
-    effective = (
-        _only(request.parameters, usable)
-        .over(_only(_within(request.defaults, entry.limits), usable))
-        .over(_only(entry.default_parameters(), usable))
+def _effective(
+    request: GenerationRequest, entry: ModelEntry, usable: frozenset[str], choices: Choices
+) -> Parameters:
+    said = _only(request.parameters, usable)
+    usual = _only(_within(request.defaults, entry.limits), usable).over(
+        _only(entry.default_parameters(), usable)
     )
+    # What an adapter was made for is not for the caller's API to know.
+    wanted = choices.wanted(said.over(usual), model=entry.id)
+    effective = said.over(_only(wanted, usable)).over(usual)
     effective = _complete(_with_both_sides(effective), usable)
-    given = effective.given()
+    blind = {name for name, image in READS.items() if not getattr(request, image)}
+    given = _only(effective, usable - blind).given()
     idle = {name for name, owner in BELONGS_TO.items() if not given.get(owner)}
     if not (effective.upscale_width or effective.upscale_height):
         idle |= UPSCALING
@@ -112,9 +124,16 @@ def _effective(request: GenerationRequest, entry: ModelEntry, usable: frozenset[
 def _without_owner(effective: Parameters, request: GenerationRequest) -> dict[str, str]:
     """Parameters that do nothing since what they belong to is not asked for."""
     idle = {name: owner for name, owner in BELONGS_TO.items() if not getattr(effective, owner)}
+    for name, image in READS.items():
+        if not getattr(effective, name):
+            idle |= {image: name} if getattr(request, image) else {name: image}
+    reasons = {
+        name: f"does nothing without {request.name_of(owner)}" for name, owner in idle.items()
+    }
     if not effective.upscale_width:
-        idle |= dict.fromkeys(UPSCALING, "upscale_width")
-    return {name: f"does nothing without {request.name_of(owner)}" for name, owner in idle.items()}
+        sizes = f"{request.name_of('upscale_width')} or {request.name_of('upscale_height')}"
+        reasons |= dict.fromkeys(UPSCALING, f"does nothing without {sizes}")
+    return reasons
 
 
 def _only(parameters: Parameters, names: Iterable[str]) -> Parameters:

@@ -7,14 +7,21 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ..errors import ModelNotLoaded
 from ..manifest import Manifest, ModelEntry, Served
 
-#: Bytes of a number in the dtypes that models are served in.
-DTYPE_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
+#: Bytes of a number in the dtypes that models are served in, or kept in.
+DTYPE_BYTES = {
+    "float32": 4,
+    "float16": 2,
+    "bfloat16": 2,
+    "float8_e4m3fn": 1,
+    "float8_e5m2": 1,
+}
 
 
 def folder(models_dir: Path, repo: str) -> Path:
@@ -38,16 +45,17 @@ def present(models_dir: Path, manifest: Manifest) -> Manifest:
     return there
 
 
-def size_in_memory(models_dir: Path, entry: ModelEntry, *, on_gpu: bool) -> int:
-    """Bytes that this model's weights will take, from the safetensors headers.
+def sizes(models_dir: Path, entry: ModelEntry, dtypes: Mapping[str, str]) -> dict[str, int]:
+    """Bytes that the weights of each component will take, from the safetensors headers.
 
-    Raises ModelNotLoaded for a file that is cut short or no safetensors file.
+    `dtypes` are by component, and under "default" that of the others. Raises ModelNotLoaded for a
+    file that is cut short or no safetensors file.
     """
-    total = 0
+    total: Counter[str] = Counter()
     for component, file in _files(models_dir, entry):
-        dtype = entry.dtypes.get(component, entry.dtype) if on_gpu else "float32"
-        total += _numbers(file) * DTYPE_BYTES[dtype]
-    return total
+        dtype = dtypes.get(component, dtypes["default"])
+        total[component] += _numbers(file) * DTYPE_BYTES[dtype]
+    return dict(total)
 
 
 def _is_there(path: Path) -> bool:

@@ -8,6 +8,10 @@ def test_the_page_is_the_one_that_the_manifest_writes() -> None:
 
 def test_everything_that_is_served_is_on_it() -> None:
     manifest = load_manifest()
-    served = (*manifest.models, *manifest.adapters, *manifest.tools)
+    ids = [
+        *(entry.id for entry in manifest.models),
+        *(adapter.id for adapter in manifest.adapters),
+        *(tool.id for tool in manifest.tools),
+    ]
 
-    assert [line.id for line in served if f"| `{line.id}` |" not in page()] == []
+    assert [name for name in ids if f"| `{name}` |" not in page()] == []

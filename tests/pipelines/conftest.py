@@ -11,9 +11,11 @@ from PIL import Image
 from src.generation import Clip, GenerationRequest, MediaReference, Parameters, Sources, Task
 from src.manifest import Manifest, load_manifest
 from src.pipelines.base import OnStep
+from src.pipelines.choices import Choices
 from src.pipelines.loader import Loader
 from src.pipelines.room import Pipelines
 from src.pipelines.settle import STARTS_FROM
+from src.pipelines.weights import missing
 
 
 def _cases() -> list[tuple[str, Task]]:
@@ -44,7 +46,14 @@ class Studio:
     def __init__(self, models_dir: Path) -> None:
         manifest = load_manifest()
         self.loader = Loader(models_dir=models_dir, device="cpu")
-        self.room = Pipelines(manifest=manifest, loader=self.loader, default_model="demo")
+        choices = Choices(
+            manifest,
+            lora_repos=["worker-video/*"],
+            is_there=lambda adapter: not missing(models_dir, adapter),
+        )
+        self.room = Pipelines(
+            manifest=manifest, loader=self.loader, default_model="demo", choices=choices
+        )
 
     def request(
         self, model: str, task: Task, *, media: Collection[str] = (), **given: Any

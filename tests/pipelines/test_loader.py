@@ -10,7 +10,7 @@ from src.errors import ModelNotLoaded
 from src.generation import Task
 from src.manifest import Manifest, ModelEntry, load_manifest
 from src.pipelines.loader import Loader
-from src.pipelines.weights import missing, present, size_in_memory
+from src.pipelines.weights import missing, present, sizes
 
 pytestmark = pytest.mark.real
 
@@ -30,8 +30,8 @@ def weights(folder: Path, component: str = "unet") -> Path:
     return next((folder / DEMO.repo / component).glob("*.safetensors"))
 
 
-def load(folder: Path, entry: ModelEntry = DEMO, **settings: int) -> Loader:
-    loader = Loader(models_dir=folder, device="cpu", **settings)
+def load(folder: Path, entry: ModelEntry = DEMO) -> Loader:
+    loader = Loader(models_dir=folder, device="cpu")
     loader.load(entry)
     return loader
 
@@ -68,13 +68,17 @@ def test_the_size_is_read_from_headers_and_is_that_of_the_numbers(tiny_models: P
     )
 
     assert model.size_bytes == pytest.approx(4 * numbers, rel=0.01)
-    assert size_in_memory(tiny_models, model.entry, on_gpu=True) == model.size_bytes // 2
+    halves = sizes(tiny_models, model.entry, {"default": "float16"})
+    assert halves.keys() == {"image_encoder", "unet", "vae"}
+    assert sum(halves.values()) == model.size_bytes // 2
 
 
 def test_the_least_recently_used_model_makes_room(tiny_models: Path) -> None:
     entries = [MANIFEST.find(name) for name in ("demo", "cogvideox", "svd")]
-    sizes = [size_in_memory(tiny_models, entry, on_gpu=False) for entry in entries]
-    loader = Loader(models_dir=tiny_models, device="cpu", memory_budget=sum(sizes) - 1)
+    total = sum(
+        sum(sizes(tiny_models, entry, {"default": "float32"}).values()) for entry in entries
+    )
+    loader = Loader(models_dir=tiny_models, device="cpu", memory_budget=total - 1)
     demo, cogvideox, svd = entries
 
     first = loader.load(demo)

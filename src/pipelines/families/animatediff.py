@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ...generation import Task
+from ..clip_skip import let_layers_be_skipped
 from ..family import Family, Inputs, Pipeline, TaskPipeline
+from ..free_init import refined, rounds
+from ..image_prompt import led_by
+from ..motion import moved_by
 
 if TYPE_CHECKING:
     import torch
@@ -17,6 +22,16 @@ DECODE_CHUNK = 4
 _SAMPLING = frozenset(
     {"prompt", "negative_prompt", "num_inference_steps", "guidance_scale", "clip_skip"}
 )
+#: What `during` puts to use, and the images that go with it.
+_EXTRAS = frozenset(
+    {
+        *("motion_module", "motion_loras", "motion_lora_strength"),
+        *("adapter_lora", "domain_lora_scale"),
+        *("use_improved_sampling", "improved_sampling_seed"),
+        *("ip_adapter_id", "ip_adapter_image", "ip_adapter_scale"),
+        *("controlnet", "controlnet_images"),
+    }
+)
 
 
 def _decode(pipeline: Pipeline, latents: torch.Tensor, _inputs: Inputs) -> Iterator[torch.Tensor]:
@@ -25,11 +40,8 @@ def _decode(pipeline: Pipeline, latents: torch.Tensor, _inputs: Inputs) -> Itera
 
 
 def _configure(pipeline: Pipeline) -> None:
-    # [compat] With clip_skip, diffusers 0.42 asks the text encoder for `text_model`, which
-    # transformers 5 has merged into the encoder itself. Set past torch's registry of submodules:
-    # the encoder must not become its own child.
-    if not hasattr(pipeline.text_encoder, "text_model"):
-        vars(pipeline.text_encoder)["text_model"] = pipeline.text_encoder
+    let_layers_be_skipped(pipeline.text_encoder)
+    pipeline.unet.eval()  # the pipeline makes it from the checkpoint's own, as if for training
 
     # The motion adapters v2 and v3 were trained with this noise schedule; the checkpoints'
     # repositories carry schedulers for still images (diffusers docs, api/pipelines/animatediff).
@@ -44,12 +56,34 @@ def _configure(pipeline: Pipeline) -> None:
     )
 
 
-def _video(_pipeline: Pipeline, inputs: Inputs) -> dict[str, Any]:
-    from PIL import Image
+@contextmanager
+def _dressed(pipeline: Pipeline, inputs: Inputs) -> Iterator[None]:
+    """Another motion module, an IP-Adapter and FreeInit, each where it is asked for."""
+    adapters = inputs.adapters
+    with (
+        moved_by(pipeline, adapters.motion_module),
+        led_by(pipeline, adapters.ip_adapter),
+        refined(pipeline, inputs.parameters),
+    ):
+        yield
 
-    frames = () if inputs.sources.video is None else inputs.sources.video
+
+def _images(_pipeline: Pipeline, inputs: Inputs) -> dict[str, Any]:
+    """What the adapters read."""
+    sources, adapters = inputs.sources, inputs.adapters
     return {
-        "video": [Image.fromarray(frame) for frame in frames],
+        **({"ip_adapter_image": sources.ip_adapter_image} if adapters.ip_adapter else {}),
+        **(
+            {"conditioning_frames": list(sources.controlnet_images or ())}
+            if adapters.controlnet
+            else {}
+        ),
+    }
+
+
+def _video(pipeline: Pipeline, inputs: Inputs) -> dict[str, Any]:
+    return _images(pipeline, inputs) | {
+        "video": inputs.frames,
         "decode_chunk_size": DECODE_CHUNK,
     }
 
@@ -75,7 +109,7 @@ def _from_image(pipeline: Pipeline, inputs: Inputs) -> dict[str, Any]:
     mix = _slerp if inputs.parameters.latent_interpolation_method == "slerp" else _lerp
     frames = noise.unbind(dim=2)
     mixed = [mix(frame, image, lean * i / len(frames)) for i, frame in enumerate(frames)]
-    return {"latents": _stacked(mixed)}
+    return _images(pipeline, inputs) | {"latents": _stacked(mixed)}
 
 
 def _encoded(pipeline: Pipeline, inputs: Inputs) -> torch.Tensor:
@@ -116,17 +150,32 @@ def _slerp(start: torch.Tensor, end: torch.Tensor, share: float) -> torch.Tensor
 FAMILY = Family(
     name="animatediff",
     tasks={
-        Task.TEXT2VIDEO: TaskPipeline(pipeline="AnimateDiffPipeline", keywords=_SAMPLING),
+        Task.TEXT2VIDEO: TaskPipeline(
+            pipeline="AnimateDiffPipeline",
+            controlled="AnimateDiffControlNetPipeline",
+            keywords=_SAMPLING,
+            indirect=_EXTRAS,
+            more=_images,
+            during=_dressed,
+            rounds=rounds,
+        ),
         Task.IMG2VIDEO: TaskPipeline(
             pipeline="AnimateDiffPipeline",
+            controlled="AnimateDiffControlNetPipeline",
             keywords=_SAMPLING,
-            indirect=frozenset({"strength", "latent_interpolation_method"}),
+            indirect=_EXTRAS | {"strength", "latent_interpolation_method"},
             more=_from_image,
+            during=_dressed,
+            rounds=rounds,
         ),
         Task.VIDEO2VIDEO: TaskPipeline(
             pipeline="AnimateDiffVideoToVideoPipeline",
+            controlled="AnimateDiffVideoToVideoControlNetPipeline",
             keywords=_SAMPLING | {"strength"},
+            indirect=_EXTRAS,
             more=_video,
+            during=_dressed,
+            rounds=rounds,
             takes_num_frames=False,
         ),
     },
