@@ -98,8 +98,10 @@ def misfits(
     """Why settings do not go with a model's networks and pipelines; as `caches.misfits`."""
     for name, denoiser in denoisers.items():
         of = f"{name} ({type(denoiser).__name__})"
-        if settings.compile and not getattr(denoiser, "_repeated_blocks", None):
-            yield f"compile: {of} names no blocks that it repeats"
+        # AnimateDiff's UNet names its blocks, but is not the one that runs: its pipeline makes
+        # another of it, which names none.
+        if settings.compile and (name == "unet" or not getattr(denoiser, "_repeated_blocks", None)):
+            yield f"compile: {of} names no blocks to be compiled by themselves"
         if settings.attention and not list(_dispatched(denoiser)):
             yield f"attention: {of} does not go by diffusers' backends"
     for reason in caches.misfits(settings, denoisers, pipelines):

@@ -49,11 +49,12 @@ def settle(
     lacking = _lacking(entry, choices)
     able = honoured(entry, family, request.task)
     usable = able - lacking.keys()
-    effective = _effective(request, entry, usable, choices)
+    owners = BELONGS_TO | family.belongs_to
+    effective = _effective(request, entry, usable, choices, owners)
     _hold(effective, entry.limits, request, entry.id)
     choices.check(request, model=entry.id, names=usable)
     said = request.parameters.given().keys() | request.media().keys()
-    reasons = _without_owner(effective, request) | lacking
+    reasons = _without_owner(effective, request, owners) | lacking
     reasons |= dict.fromkeys(said - able, f"not used by {entry.id}")
     warnings = dict.fromkeys(
         f"{request.name_of(name)}: {reasons[name]}, ignored"
@@ -103,7 +104,11 @@ def _lacking(entry: ModelEntry, choices: Choices) -> dict[str, str]:
 
 
 def _effective(
-    request: GenerationRequest, entry: ModelEntry, usable: frozenset[str], choices: Choices
+    request: GenerationRequest,
+    entry: ModelEntry,
+    usable: frozenset[str],
+    choices: Choices,
+    owners: Mapping[str, str],
 ) -> Parameters:
     said = _only(request.parameters, usable)
     usual = _only(_within(request.defaults, entry.limits), usable).over(
@@ -115,15 +120,17 @@ def _effective(
     effective = _complete(_with_both_sides(effective), usable)
     blind = {name for name, image in READS.items() if not getattr(request, image)}
     given = _only(effective, usable - blind).given()
-    idle = {name for name, owner in BELONGS_TO.items() if not given.get(owner)}
+    idle = {name for name, owner in owners.items() if not given.get(owner)}
     if not (effective.upscale_width or effective.upscale_height):
         idle |= UPSCALING
     return _only(effective, given.keys() - idle)
 
 
-def _without_owner(effective: Parameters, request: GenerationRequest) -> dict[str, str]:
+def _without_owner(
+    effective: Parameters, request: GenerationRequest, owners: Mapping[str, str]
+) -> dict[str, str]:
     """Parameters that do nothing since what they belong to is not asked for."""
-    idle = {name: owner for name, owner in BELONGS_TO.items() if not getattr(effective, owner)}
+    idle = {name: owner for name, owner in owners.items() if not getattr(effective, owner)}
     for name, image in READS.items():
         if not getattr(effective, name):
             idle |= {image: name} if getattr(request, image) else {name: image}

@@ -104,6 +104,7 @@ FAMILY = Family(
             during=shifted,
         ),
     },
+    belongs_to={"negative_prompt": "true_cfg_scale"},
     size_multiple=16,  # the VAE's 8 times the transformer's patch of 2
     frame_step=4,
     decode=_decode,
