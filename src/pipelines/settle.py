@@ -121,6 +121,7 @@ def _effective(
     blind = {name for name, image in READS.items() if not getattr(request, image)}
     given = _only(effective, usable - blind).given()
     idle = {name for name, owner in owners.items() if not given.get(owner)}
+    idle |= {name for name, value in given.items() if value is False}  # a no asks for nothing
     if not (effective.upscale_width or effective.upscale_height):
         idle |= UPSCALING
     return _only(effective, given.keys() - idle)
