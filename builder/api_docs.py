@@ -69,7 +69,9 @@ META_TEXT = """\
 Every parameter that was effective, in alphabetical order: booleans as `"yes"` and `"no"`, lists
 with commas, the seed that was used, `file_prefix` (the stem of the result's name). Input media
 are echoed when they are URLs, and shortened when they are base64. A key that the endpoint always
-has is null where the model has no use for it:
+has is null where the model has no use for it. `enhanced_prompt` is there where `enhance_prompt`
+made another one; `output_width`, `output_height`, `output_num_frames` and `output_fps` where the
+file is larger or smoother than what was generated first:
 
 """
 

@@ -18,7 +18,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .dialects import DEFAULT, Dialect
-from .errors import GenerationCancelled, RequestError, ServiceError, WorkerError, field_error
+from .errors import (
+    GenerationCancelled,
+    InvalidRequest,
+    RequestError,
+    ServiceError,
+    WorkerError,
+    field_error,
+)
 from .generation import (
     Clip,
     Delivery,
@@ -231,9 +238,16 @@ def _summary(result: GenerationResult) -> str:
 
 def _check_format(request: GenerationRequest) -> None:
     """Refuse before generating what could not be written after."""
-    width, height, _ = request.parameters.output_shape
-    check_size(request.delivery.format, width=width, height=height)
-    check_fps(request.delivery.format, request.parameters.output_fps)
+    parameters, video_format = request.parameters, request.delivery.format
+    try:
+        width, height, _ = parameters.output_shape
+        check_size(video_format, width=width, height=height)
+        check_fps(video_format, parameters.output_fps)
+    except InvalidRequest as error:
+        if parameters.output_shape == parameters.shape:
+            raise
+        # The figures are not those that the caller sent for the fields that the message names.
+        raise InvalidRequest(f"after upscaling and interpolation, {error}") from error
 
 
 def _failed(dialect: Dialect, error: WorkerError) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from src.config import Settings
 from src.errors import OutOfMemory, StorageError
 from src.worker import Worker, file_prefix
 from tests.fakes import FakePipelines, HeardProgress, MemoryStorage
+from tests.probe import probe
 
 FOX = {"model_id": "fake", "prompt": "a fox"}
 
@@ -71,6 +72,18 @@ async def test_an_image_reaches_the_pipeline_in_the_size_asked_for() -> None:
     assert video is None
 
 
+@pytest.mark.parametrize(("exp", "frames", "fps"), [(1, 7, 16), (2, 13, 32)])
+async def test_frames_are_put_in_between_where_the_gpu_room_did_not(
+    tmp_path: Path, exp: int, frames: int, fps: int
+) -> None:
+    body = FOX | {"enable_frame_interpolation": True, "frame_interpolation_exp": exp, "fps": 8}
+    answer = await make_worker(output_dir=tmp_path).handle(job(body))
+
+    made = probe(tmp_path / "job-1.mp4")
+    assert (made.frames, made.fps) == (frames, fps)
+    assert (answer["meta"]["output_num_frames"], answer["meta"]["output_fps"]) == (frames, fps)
+
+
 async def test_without_storage_the_output_is_a_url_with_the_video_in_it() -> None:
     answer = await make_worker().handle(job(FOX | {"output_type": "gif"}))
 
@@ -120,6 +133,11 @@ async def test_a_refused_request_says_why_and_the_next_job_is_done() -> None:
     [
         ({"width": 33}, "width must be even for mp4, got 33"),
         ({"fps": 60, "output_type": "gif"}, "fps"),
+        ({"upscale_width": 65, "upscale_height": 40}, "after upscaling and interpolation, width"),
+        (
+            {"fps": 30, "output_type": "gif", "enable_frame_interpolation": True},
+            "after upscaling and interpolation, fps must be at most 50 for gif, got 60",
+        ),
     ],
 )
 async def test_what_could_not_be_written_is_refused_before_it_is_generated(

@@ -49,7 +49,7 @@ def settle(
     lacking = _lacking(entry, choices)
     able = honoured(entry, family, request.task)
     usable = able - lacking.keys()
-    owners = BELONGS_TO | family.belongs_to
+    owners = {**BELONGS_TO, **family.belongs_to}
     effective = _effective(request, entry, usable, choices, owners)
     _hold(effective, entry.limits, request, entry.id)
     choices.check(request, model=entry.id, names=usable)

@@ -114,11 +114,25 @@ def meta(result: GenerationResult) -> dict[str, Any]:
         "file_prefix": result.file_prefix,
         "model_id": request.model,
         "enhanced_prompt": result.enhanced_prompt,
+        **_grown(result),
     }
     return {
         name: values.get(name, UNUSED.get(name))
         for name in sorted(always | values.keys())
         if name in always or values[name] not in (None, "")
+    }
+
+
+def _grown(result: GenerationResult) -> dict[str, Any]:
+    """The file's own figures, where upscaling or interpolation made them others than asked for."""
+    parameters = result.request.parameters
+    if not parameters.upscale_width and parameters.rate_factor == 1:
+        return {}
+    return {
+        "output_width": result.width,
+        "output_height": result.height,
+        "output_num_frames": result.num_frames,
+        "output_fps": _written(float(result.fps)),
     }
 
 

@@ -1,6 +1,7 @@
 """What ModelsLab's clients read: the answer's meta, its id, and its errors."""
 
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -131,3 +132,13 @@ def test_an_id_is_the_job_s_and_safe_for_javascript(finish: Finish) -> None:
 )  # fmt: skip
 def test_errors_say_what_the_caller_can_mend(error: WorkerError, message: str) -> None:
     assert ModelsLab().encode_error(error) == {"status": "error", "message": message}
+
+
+def test_meta_has_the_files_own_figures_where_they_are_not_those_asked_for(finish: Finish) -> None:
+    said = {"upscale_width": 1024, "upscale_height": 640, "enable_frame_interpolation": "yes"}
+    made = {"width": 1024, "height": 640, "num_frames": 31, "fps": Fraction(14)}
+    got = meta(finish, said, **made)
+
+    assert (got["width"], got["height"], got["num_frames"], got["fps"]) == (512, 512, 16, 7)
+    assert (got["output_width"], got["output_height"]) == (1024, 640)
+    assert (got["output_num_frames"], got["output_fps"]) == (31, 14)

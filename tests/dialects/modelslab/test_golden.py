@@ -64,7 +64,8 @@ def test_the_example_answer_is_given(
         key: type(value) for key, value in example["meta"].items()
     }
     assert list(meta) == sorted(meta)
-    assert set(meta) - set(example["meta"]) <= {"base64", "output_type"}
+    more = {"output_width", "output_height", "output_num_frames", "output_fps"}
+    assert set(meta) - set(example["meta"]) <= more | {"base64", "output_type"}
     assert answer | {"id": example["id"], "meta": example["meta"]} == example
     assert extra == {
         "warnings": [],
