@@ -219,7 +219,7 @@ class Sources:
     image: Image | None = None
     last_image: Image | None = None
     ip_adapter_image: Image | None = None
-    #: One for each frame.
+    #: In the order of the frames, spread over them.
     controlnet_images: tuple[Image, ...] | None = None
     video: FrameChunk | None = None
 

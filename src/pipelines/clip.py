@@ -18,6 +18,8 @@ from .loaded import LoadedModel
 from .shortage import memory_errors, suggestion
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from ..generation import FrameChunk
 
 
@@ -53,9 +55,16 @@ def _grown(sources: Sources, plan: Plan) -> Sources:
         sources,
         image=sources.image and grown_image(sources.image, plan),
         last_image=sources.last_image and grown_image(sources.last_image, plan),
-        controlnet_images=images and tuple(grown_image(image, plan) for image in images),
+        controlnet_images=images and _one_for_each_frame(images, plan),
         video=None if sources.video is None else grown_video(sources.video, plan),
     )
+
+
+def _one_for_each_frame(images: tuple[Image, ...], plan: Plan) -> tuple[Image, ...]:
+    """As many images as frames: spread over the clip in their order, one alone over all of it."""
+    grown = [grown_image(image, plan) for image in images]
+    count = plan.generated_frames
+    return tuple(grown[index * len(grown) // count] for index in range(count))
 
 
 def clip_of(inputs: Inputs, chunks: Iterator[FrameChunk]) -> Clip:

@@ -172,7 +172,11 @@ class Body(Beyond):
     ip_adapter_image: Media | None = Field(None, description="The image that it reads.")
     ip_adapter_scale: Scale = Field(0.6, description="How much of the image is mixed in.")
     controlnet: Name | None = Field(None, description="ControlNet, by name.")
-    controlnet_images: MediaList | None = Field(None, description="The images that it reads.")
+    controlnet_images: MediaList | None = Field(
+        None,
+        description="The images that it reads, in the order of the frames and spread over them: "
+        "one holds for the whole video.",
+    )
     output_type: Format = Field(
         "mp4", description="base64 is an mp4 whose bytes come back in the answer itself."
     )

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from builder.tiny_models import animatediff
 from src.errors import ModelNotLoaded
@@ -26,7 +28,7 @@ MANIFEST = load_manifest()
 DEMO = MANIFEST.find("demo")
 IMAGES = ("ip_adapter_image", "controlnet_images")
 IP_ADAPTER = {"ip_adapter_id": "ip-adapter_sd15", "media": ("ip_adapter_image",)}
-CONTROLNET = {"controlnet": "openpose", "media": ("controlnet_images",)}
+CONTROLNET: dict[str, Any] = {"controlnet": "openpose", "media": ("controlnet_images",)}
 EVERYTHING: dict[str, Any] = {
     "motion_module": "animatelcm",
     "motion_loras": ("zoom-in", "pan-left"),
@@ -279,3 +281,26 @@ def test_the_published_size_is_that_of_stable_diffusion_and_its_motion_adapter()
     assert numbers(pipeline.text_encoder) == pytest.approx(123.1, rel=0.01)
     assert numbers(pipeline.vae) == pytest.approx(83.7, rel=0.01)
     assert pipeline.scheduler.alphas_cumprod.device.type == "cpu"
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+@pytest.mark.parametrize("task", [Task.TEXT2VIDEO, Task.VIDEO2VIDEO])
+def test_a_controlnet_reads_any_number_of_images_spread_over_the_frames(
+    studio: Studio, task: Task, count: int
+) -> None:
+    rng = np.random.default_rng(1)
+    images = [Image.fromarray(rng.integers(0, 256, (64, 64, 3), np.uint8)) for _ in range(count)]
+    request = studio.request("demo", task, **CONTROLNET)
+    frames = np.zeros((3, 64, 64, 3), np.uint8)
+
+    def made(given: list[Image.Image]) -> Any:
+        sources = replace(sources_of(request, frames), controlnet_images=tuple(given))
+        model = studio.room.load(request)
+        clip = studio.room.generate(
+            model, request, on_step=lambda _done, _total: None, sources=sources
+        )
+        return np.concatenate(list(clip.chunks))
+
+    spread = [images[index * count // 3] for index in range(3)]
+
+    assert made(images).tobytes() == made(spread).tobytes()
