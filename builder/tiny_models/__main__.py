@@ -5,7 +5,8 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from pathlib import Path
 
-from transformers.utils import logging
+import diffusers
+import transformers
 
 from src.manifest import load_manifest
 
@@ -18,8 +19,9 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="where to: becomes MODELS_DIR")
     parser.add_argument("models", nargs="*", help="ids or aliases of the manifest; all without")
     wanted = parser.parse_args()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()  # one bar is enough
+    for library in (diffusers, transformers):
+        library.utils.logging.set_verbosity_error()
+        library.utils.logging.disable_progress_bar()  # one bar is enough
     manifest = load_manifest()
     entries = [manifest.find(name) for name in wanted.models]
     written = build_models(wanted.folder, entries or manifest)
