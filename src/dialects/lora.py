@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from .values import SCALE_LIMIT, real
+from .values import Name, Scale
 
 #: What clients call each part, the first that is there counts.
 NAMES = ("name", "lora_name", "adapter")
@@ -17,13 +17,20 @@ SCALES = ("scale", "lora_scale")
 REPO = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
 
 
-def _loras(value: object) -> list[tuple[str, float]]:
+def _loras(value: object) -> list[tuple[object, object]]:
     if isinstance(value, str):
-        value = json.loads(value)
+        value = _parsed(value)
     return [_lora(item) for item in (value if isinstance(value, list) else [value])]
 
 
-def _lora(value: object) -> tuple[str, float]:
+def _parsed(text: str) -> object:
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def _lora(value: object) -> tuple[object, object]:
     """Name and scale; a path counts only where it is a repository's name, owner/name."""
     if not isinstance(value, dict):
         raise ValueError("no object")  # noqa: TRY004  pydantic takes a TypeError for a bug
@@ -31,10 +38,7 @@ def _lora(value: object) -> tuple[str, float]:
     if isinstance(path, str) and (name is None or REPO.fullmatch(path.strip())):
         name = path
     scale = _first(value, SCALES)
-    scale = 1.0 if scale is None else real(scale)
-    if not isinstance(name, str) or not name.strip() or abs(scale) > SCALE_LIMIT:
-        raise ValueError("no name, or no scale")
-    return name.strip(), scale
+    return name, 1.0 if scale is None else scale
 
 
 def _first(value: dict[str, Any], names: tuple[str, ...]) -> object:
@@ -42,7 +46,7 @@ def _first(value: dict[str, Any], names: tuple[str, ...]) -> object:
 
 
 Loras = Annotated[
-    tuple[tuple[Annotated[str, Field(max_length=200)], float], ...],
+    tuple[tuple[Name, Scale], ...],
     Field(min_length=1, max_length=32),
     BeforeValidator(_loras),
     Field(

@@ -37,8 +37,7 @@ def _whole(value: object) -> int:
     return int(number)
 
 
-def real(value: object) -> float:
-    """Read a number. Raises ValueError."""
+def _real(value: object) -> float:
     try:
         return float(_number(value))
     except OverflowError as error:
@@ -91,7 +90,7 @@ def _rule(text: str) -> object:
 
 
 _WHOLE = BeforeValidator(_whole)
-_REAL = BeforeValidator(real)
+_REAL = BeforeValidator(_real)
 
 #: Sizes, frames, steps: their ceiling is the model's, in the manifest.
 Count = Annotated[int, Field(ge=1), _WHOLE]
@@ -106,8 +105,7 @@ Unit = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), _REAL]
 Guidance = Annotated[float, Field(ge=0, allow_inf_nan=False), _REAL]
 Shift = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False), _REAL]
 #: How much of an adapter is mixed in; some are made to be subtracted.
-SCALE_LIMIT = 10
-Scale = Annotated[float, Field(ge=-SCALE_LIMIT, le=SCALE_LIMIT, allow_inf_nan=False), _REAL]
+Scale = Annotated[float, Field(ge=-10, le=10, allow_inf_nan=False), _REAL]
 #: Four doublings of 8 fps are 128; more is a mistake.
 InterpolationExp = Annotated[int, Field(ge=1, le=4), _WHOLE]
 InterpolationScale = Annotated[float, Field(gt=0, le=4, allow_inf_nan=False), _REAL]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from ...errors import shown
@@ -42,7 +42,8 @@ WARNED_EACH = 20
 
 def decode(payload: Mapping[str, Any]) -> GenerationRequest:
     """Read a body. Raises InvalidRequest, which names every problem."""
-    said = _said(payload)
+    spelt = _given(payload)
+    said = _with_plain_size(_in_one_spelling(spelt))
     endpoint = _endpoint(said)
     known = {name: value for name, value in said.items() if name in endpoint.body.model_fields}
     body = validated(endpoint.body, known)
@@ -61,11 +62,11 @@ def decode(payload: Mapping[str, Any]) -> GenerationRequest:
         controlnet_images=_references(body, "controlnet_images"),
         delivery=_delivery(body),
         warnings=tuple(_warnings(said, body, endpoint)),
-        field_names=FIELD_NAMES | _spellings(payload),
+        field_names=FIELD_NAMES | _spellings(spelt),
     )
 
 
-def _said(payload: Mapping[str, Any]) -> dict[str, Any]:
+def _given(payload: Mapping[str, Any]) -> dict[str, Any]:
     """What the caller said, without the API key, nulls and empty strings; names trimmed."""
     said: dict[str, Any] = {}
     for spelt, value in sorted(payload.items(), key=_is_padded):
@@ -73,15 +74,19 @@ def _said(payload: Mapping[str, Any]) -> dict[str, Any]:
         empty = value is None or value == [] or (isinstance(value, str) and not value.strip())
         if not empty and name.casefold() != "key":
             said[spelt if name in said else name] = value
+    return said
+
+
+def _in_one_spelling(said: dict[str, Any]) -> dict[str, Any]:
+    said = dict(said)
     for other in ("shift_sample", "flow_shift"):
         if other in said and "sample_shift" not in said:
             said["sample_shift"] = said.pop(other)
-    return _with_plain_size(said)
+    return said
 
 
-def _spellings(payload: Mapping[str, Any]) -> dict[str, str]:
+def _spellings(said: Collection[str]) -> dict[str, str]:
     """What the caller calls a parameter where there is a choice, for warnings in their words."""
-    said = {name.strip() for name, value in payload.items() if value is not None}
     spelt = {
         ours: next((name for name in names if name in said), None)
         for ours, names in OTHER_SPELLINGS.items()
@@ -149,6 +154,12 @@ def _warnings(said: Mapping[str, Any], body: Body, endpoint: Endpoint) -> Iterat
             f"{name}: not used beside width and height, ignored"
             for name in ("resolution", "portrait")
             if getattr(body, name)
+        )
+    if "lora" in said:
+        yield from (
+            f"{name}: not used beside lora, ignored"
+            for name in ("lora_models", "lora_strength")
+            if name in said
         )
     yield from _unused(said, endpoint.task, type(body))
     unknown = [name for name in said if name not in KNOWN]

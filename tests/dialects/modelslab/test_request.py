@@ -149,6 +149,17 @@ def test_a_lora_as_vllm_omni_writes_it(
     assert (parameters.lora_models, parameters.lora_strength) == (names, strengths)
 
 
+def test_loras_in_both_forms_are_not_mixed_and_the_one_left_out_is_named() -> None:
+    request = decode({"lora": {"name": "a"}, "lora_models": "b", "lora_strength": 1}, "text2video")
+
+    assert request.parameters.lora_models == ("a",)
+    assert request.warnings == (
+        "lora_models: not used beside lora, ignored",
+        "lora_strength: not used beside lora, ignored",
+    )
+    assert decode({"lora": "", "lora_models": "b"}).name_of("lora_models") == "lora_models"
+
+
 @pytest.mark.parametrize(
     ("field", "written", "attribute"),
     [
@@ -244,7 +255,8 @@ BAD: dict[str, list[object]] = {
     "frame_interpolation_exp": [*NO_WHOLE_NUMBER, 0, 5],
     "frame_interpolation_scale": [*NO_NUMBER, 0, -1, 5],
     "lora": ["anime", "{", 7, True, {}, {"name": 7}, {"name": "a", "scale": "much"},
-             {"name": "a", "scale": 11}, {"path": "x" * 201}, [{"name": "a"}] * 33],
+             {"name": "a", "scale": 11}, '{"name": "a", "scale": NaN}', "[" * 100_000,
+             {"path": "x" * 201}, [{"name": "a"}] * 33],
     "output_type": ["webm", 7, True, ["mp4"], {}],
     "base64": NO_FLAG,
     "temp": NO_FLAG,
