@@ -5,10 +5,8 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from pathlib import Path
 
-import diffusers
-import transformers
-
 from src.manifest import load_manifest
+from src.pipelines.loader import quieten_libraries
 
 from . import build_models
 
@@ -19,9 +17,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="where to: becomes MODELS_DIR")
     parser.add_argument("models", nargs="*", help="ids or aliases of the manifest; all without")
     wanted = parser.parse_args()
-    for library in (diffusers, transformers):
-        library.utils.logging.set_verbosity_error()
-        library.utils.logging.disable_progress_bar()  # one bar is enough
+    quieten_libraries()
     manifest = load_manifest()
     entries = [manifest.find(name) for name in wanted.models]
     written = build_models(wanted.folder, entries or manifest)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from diffusers import (
     AnimateDiffPipeline,
-    AutoencoderKL,
     DDIMScheduler,
     DiffusionPipeline,
     MotionAdapter,
@@ -18,13 +17,10 @@ from src.manifest import ModelEntry
 
 from . import clip, image_vae
 from .shelf import Part
-from .weights import set_output, smooth
+from .weights import set_output
 
 WIDTHS = (8, 16, 16, 16)
 GROUPS = 4
-LATENT_CHANNELS = 4
-#: Of the encoder's latents: as good as none.
-LOG_VARIANCE = -20.0
 
 
 def parts(entry: ModelEntry) -> dict[str, Part]:
@@ -61,7 +57,7 @@ def _scheduler() -> DDIMScheduler:
 
 def _checkpoint() -> StableDiffusionPipeline:
     return StableDiffusionPipeline(
-        vae=_vae(),
+        vae=image_vae.tiny(),
         text_encoder=clip.text_encoder(),
         tokenizer=clip.tokenizer(),
         unet=_unet(),
@@ -97,35 +93,9 @@ def bare_unet() -> UNet2DConditionModel:
 
 def _unet() -> UNet2DConditionModel:
     unet = bare_unet()
-    latents, prompt = torch.randn(4, LATENT_CHANNELS, 16, 16), torch.randn(4, 8, clip.WIDTH)
+    latents, prompt = (
+        torch.randn(4, image_vae.LATENT_CHANNELS, 16, 16),
+        torch.randn(4, 8, clip.WIDTH),
+    )
     set_output(unet.conv_out, std=1.0, run=lambda: unet(latents, 500, prompt).sample)
     return unet
-
-
-def _vae() -> AutoencoderKL:
-    vae = AutoencoderKL(
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-        block_out_channels=(4, 8, 8, 8),
-        layers_per_block=1,
-        norm_num_groups=GROUPS,
-        sample_size=512,
-    ).eval()
-    smooth(vae.decoder)
-    latents = torch.randn(4, LATENT_CHANNELS, 16, 16) / vae.config.scaling_factor
-    set_output(vae.decoder.conv_out, std=0.5, run=lambda: vae.decode(latents).sample, channels=1)
-    _tell_images_apart(vae)
-    return vae
-
-
-def _tell_images_apart(vae: AutoencoderKL) -> None:
-    """Make the encoder's latents as loud as noise, and sure of themselves."""
-    images = torch.randn(8, 3, 4, 4).repeat_interleave(16, dim=2).repeat_interleave(16, dim=3)
-    set_output(
-        vae.quant_conv,
-        std=1 / vae.config.scaling_factor,
-        run=lambda: vae.encode(images).latent_dist.parameters,
-        channels=1,
-    )
-    vae.quant_conv.weight[LATENT_CHANNELS:] = 0
-    vae.quant_conv.bias[LATENT_CHANNELS:] = LOG_VARIANCE

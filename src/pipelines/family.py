@@ -89,6 +89,16 @@ def nothing_more(_pipeline: Pipeline, _inputs: Inputs) -> dict[str, Any]:
     return {}
 
 
+def the_image(_pipeline: Pipeline, inputs: Inputs) -> dict[str, Any]:
+    """Send the image to start from."""
+    return {"image": inputs.sources.image}
+
+
+def the_video(_pipeline: Pipeline, inputs: Inputs) -> dict[str, Any]:
+    """Send the frames to start from."""
+    return {"video": inputs.frames}
+
+
 def as_it_is(_pipeline: Pipeline) -> None:
     """Leave a loaded pipeline as it is."""
 
@@ -172,6 +182,8 @@ class Family:
     needs: Mapping[str, str] = field(default_factory=dict)
     #: Parameters that do nothing where another is not given, beyond those of any family.
     belongs_to: Mapping[str, str] = field(default_factory=dict)
+    #: Parameters that a model with this feature was made for: without one, the caller is told.
+    expects: Mapping[str, str] = field(default_factory=dict)
     #: Whether diffusers' classes load LoRAs.
     takes_lora: bool = True
 

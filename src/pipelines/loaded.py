@@ -35,24 +35,22 @@ class LoadedModel:
 
     def pipeline(self, task: Task) -> Pipeline:
         """The pipeline for a task; tasks of one class share it, and all share their weights."""
-        return self.pipeline_of(self.family.tasks[task].pipeline)
+        name = self.family.tasks[task].pipeline
+        if name not in self.pipelines:
+            self.pipelines[name] = self._another(name)
+        return self.pipelines[name]
 
     def controlled(self, task: Task, controlnet: Any) -> Pipeline:
         """A pipeline for a task that also obeys a ControlNet; made for one call."""
-        name = self.family.tasks[task].controlled
-        pipeline = sibling(getattr(diffusers, name), self.pipeline(task), controlnet=controlnet)
+        return self._another(self.family.tasks[task].controlled, controlnet=controlnet)
+
+    def _another(self, name: str, **parts: Any) -> Pipeline:
+        """A pipeline of a class of diffusers, with further components where it needs them."""
+        loaded = next(iter(self.pipelines.values()))
+        pipeline = sibling(getattr(diffusers, name), loaded, **parts)
         self.place(pipeline)
         self.prompts.install(pipeline)
         return pipeline
-
-    def pipeline_of(self, name: str, **parts: Any) -> Pipeline:
-        """The pipeline of a class of diffusers, with further components where it needs them."""
-        if name not in self.pipelines:
-            loaded = next(iter(self.pipelines.values()))
-            self.pipelines[name] = sibling(getattr(diffusers, name), loaded, **parts)
-            self.place(self.pipelines[name])
-            self.prompts.install(self.pipelines[name])
-        return self.pipelines[name]
 
     def prepare(self, pipeline: Pipeline, *, steps: int) -> None:
         """Have all that was put on the model ready for a call of so many steps."""

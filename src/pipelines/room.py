@@ -175,12 +175,12 @@ def _hooks_released(pipeline: Pipeline) -> Iterator[None]:
         raise
 
 
-def _steps_of(second: GenerationRequest | None) -> int:
-    """The steps that a second pass will take: a video is re-drawn by a share of them."""
-    if second is None:
+def _steps_of(request: GenerationRequest | None) -> int:
+    """The steps that a pass will take, if there is one: a video is re-drawn by a share of them."""
+    if request is None:
         return 0
-    parameters = second.parameters
-    return int((parameters.strength or 1.0) * (parameters.num_inference_steps or 0))
+    strength = request.parameters.strength if request.task is Task.VIDEO2VIDEO else None
+    return int((strength or 1.0) * (request.parameters.num_inference_steps or 0))
 
 
 def _unheard(_done: int, _total: int) -> None:

@@ -6,13 +6,14 @@ Arithmetic on records; knows no weights.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from ..errors import InvalidRequest, UnsupportedTask, field_error
 from ..generation import MEDIA, GenerationRequest, Parameters, Task
 from ..manifest import Limits, ModelEntry, ToolKind
+from .adapters import LORAS
 from .choices import NAMING, Choices
 from .family import UPSCALING, Family
 
@@ -21,9 +22,7 @@ SEEDS = 2**32
 #: Parameters that mean nothing where another is absent.
 BELONGS_TO: Mapping[str, str] = {
     "improved_sampling_seed": "use_improved_sampling",
-    "motion_lora_strength": "motion_loras",
-    "lora_strength": "lora_models",
-    "domain_lora_scale": "adapter_lora",
+    **{strength: name for name, strength in LORAS.items()},
     "ip_adapter_scale": "ip_adapter_id",
     "frame_interpolation_exp": "enable_frame_interpolation",
     "frame_interpolation_scale": "enable_frame_interpolation",
@@ -64,9 +63,16 @@ def settle(
         request,
         model=request.model or entry.id,
         parameters=effective,
-        warnings=(*request.warnings, *warnings),
+        warnings=(*request.warnings, *warnings, *_expected(request, entry, family)),
         **_unread(usable - _unasked(effective)),
     )
+
+
+def _expected(request: GenerationRequest, entry: ModelEntry, family: Family) -> Iterator[str]:
+    """What the model was made for and did not get."""
+    for name, feature in family.expects.items():
+        if feature in entry.features and not getattr(request, name):
+            yield f"{request.name_of(name)}: not given, and {entry.id} was made for one"
 
 
 def _unasked(effective: Parameters) -> frozenset[str]:

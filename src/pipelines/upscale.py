@@ -13,6 +13,7 @@ from PIL import Image
 
 from ..generation import GenerationRequest, MediaReference, Parameters, Task
 from ..manifest import ModelEntry
+from .adapters import LORAS
 
 if TYPE_CHECKING:
     from ..generation import FrameChunk
@@ -26,10 +27,7 @@ FROM = {
     "num_inference_steps": "upscale_num_inference_steps",
 }
 #: Parameters that choose adapters, or say how much of them.
-ADAPTERS = (
-    *("lora_models", "lora_strength", "motion_module", "motion_loras", "motion_lora_strength"),
-    *("adapter_lora", "domain_lora_scale"),
-)
+ADAPTERS = ("motion_module", *LORAS, *LORAS.values())
 #: What both passes have in common, where both models have a use for it.
 KEPT = (
     *("prompt", "negative_prompt", "seed", "num_frames", "fps", "clip_skip"),

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ...generation import Task
-from ..family import Family, Inputs, Pipeline, TaskPipeline
+from ..family import Family, Inputs, Pipeline, TaskPipeline, the_image, the_video
 
 if TYPE_CHECKING:
     import torch
@@ -91,25 +91,17 @@ def _learned_positions(
     return torch.cat([text, fitted.flatten(2).transpose(1, 2).to(text)], dim=1)
 
 
-def _image(_pipeline: Pipeline, inputs: Inputs) -> dict[str, Any]:
-    return {"image": inputs.sources.image}
-
-
-def _video(_pipeline: Pipeline, inputs: Inputs) -> dict[str, Any]:
-    return {"video": inputs.frames}
-
-
 FAMILY = Family(
     name="cogvideox",
     tasks={
         Task.TEXT2VIDEO: TaskPipeline(pipeline="CogVideoXPipeline", keywords=_SAMPLING),
         Task.IMG2VIDEO: TaskPipeline(
-            pipeline="CogVideoXImageToVideoPipeline", keywords=_SAMPLING, more=_image
+            pipeline="CogVideoXImageToVideoPipeline", keywords=_SAMPLING, more=the_image
         ),
         Task.VIDEO2VIDEO: TaskPipeline(
             pipeline="CogVideoXVideoToVideoPipeline",
             keywords=_SAMPLING | {"strength"},
-            more=_video,
+            more=the_video,
             takes_num_frames=False,
         ),
     },

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...generation import Task
-from ..family import Family, Inputs, Pipeline, TaskPipeline
+from ..family import Family, Inputs, Pipeline, TaskPipeline, the_image
 from ..schedule import shifted
 
 if TYPE_CHECKING:
@@ -55,10 +55,6 @@ def _of_that_size(pipeline: Pipeline, inputs: Inputs) -> Iterator[None]:
         del processor.calculate_default_height_width
 
 
-def _image(_pipeline: Pipeline, inputs: Inputs) -> dict[str, Any]:
-    return {"image": inputs.sources.image}
-
-
 _SAMPLING = frozenset({"prompt", "negative_prompt", "num_inference_steps"})
 _FIGURES = frozenset({"guidance_scale", "flow_shift"})
 
@@ -75,7 +71,7 @@ FAMILY = Family(
             pipeline="HunyuanVideo15ImageToVideoPipeline",
             keywords=_SAMPLING,
             indirect=_FIGURES,
-            more=_image,
+            more=the_image,
             during=_of_that_size,
             takes_size=False,
         ),

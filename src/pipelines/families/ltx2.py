@@ -195,23 +195,20 @@ def _configure(pipeline: Pipeline) -> None:
     )
 
 
+#: A text alone is one without a first image; it may still have a last one.
+_WITH_IMAGES = TaskPipeline(
+    pipeline="LTX2ConditionPipeline",
+    keywords=_SAMPLING,
+    indirect=frozenset({"last_image"}),
+    more=_images,
+    during=_last_frame_in_its_place,
+)
+
 FAMILY = Family(
     name="ltx2",
     tasks={
-        Task.TEXT2VIDEO: TaskPipeline(
-            pipeline="LTX2ConditionPipeline",
-            keywords=_SAMPLING,
-            indirect=frozenset({"last_image"}),
-            more=_images,
-            during=_last_frame_in_its_place,
-        ),
-        Task.IMG2VIDEO: TaskPipeline(
-            pipeline="LTX2ConditionPipeline",
-            keywords=_SAMPLING,
-            indirect=frozenset({"last_image"}),
-            more=_images,
-            during=_last_frame_in_its_place,
-        ),
+        Task.TEXT2VIDEO: _WITH_IMAGES,
+        Task.IMG2VIDEO: _WITH_IMAGES,
         Task.VIDEO2VIDEO: TaskPipeline(
             pipeline="LTX2ConditionPipeline",
             keywords=_SAMPLING,

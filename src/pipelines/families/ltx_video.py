@@ -93,21 +93,19 @@ def _decode(pipeline: Pipeline, latents: torch.Tensor, inputs: Inputs) -> Iterat
     yield vae.decode(latents, timestep).sample
 
 
+#: A text alone is one without a first image; it may still have a last one.
+_WITH_IMAGES = TaskPipeline(
+    pipeline="LTXConditionPipeline",
+    keywords=_SAMPLING,
+    indirect=frozenset({"last_image"}),
+    more=_images,
+)
+
 FAMILY = Family(
     name="ltx_video",
     tasks={
-        Task.TEXT2VIDEO: TaskPipeline(
-            pipeline="LTXConditionPipeline",
-            keywords=_SAMPLING,
-            indirect=frozenset({"last_image"}),
-            more=_images,
-        ),
-        Task.IMG2VIDEO: TaskPipeline(
-            pipeline="LTXConditionPipeline",
-            keywords=_SAMPLING,
-            indirect=frozenset({"last_image"}),
-            more=_images,
-        ),
+        Task.TEXT2VIDEO: _WITH_IMAGES,
+        Task.IMG2VIDEO: _WITH_IMAGES,
         Task.VIDEO2VIDEO: TaskPipeline(
             pipeline="LTXConditionPipeline",
             keywords=_SAMPLING,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...generation import Task
-from ..family import Family, Inputs, Pipeline, TaskPipeline
+from ..family import Family, Inputs, Pipeline, TaskPipeline, the_image
 
 if TYPE_CHECKING:
     import torch
@@ -17,10 +17,6 @@ def _decode(pipeline: Pipeline, latents: torch.Tensor, _inputs: Inputs) -> Itera
     # no seams between chunks.
     frames = latents.shape[1]
     yield pipeline.decode_latents(latents, frames, frames)
-
-
-def _image(_pipeline: Pipeline, inputs: Inputs) -> dict[str, Any]:
-    return {"image": inputs.sources.image}
 
 
 FAMILY = Family(
@@ -38,7 +34,7 @@ FAMILY = Family(
                     "fps",  # conditions the motion, too: the pipeline sends fps - 1 to the UNet
                 }
             ),
-            more=_image,
+            more=the_image,
         ),
     },
     size_multiple=8,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...generation import Task
 from ..clip_skip import let_layers_be_skipped
-from ..family import Family, Inputs, Pipeline, TaskPipeline
+from ..family import Family, Inputs, Pipeline, TaskPipeline, the_video
 
 if TYPE_CHECKING:
     import torch
@@ -38,10 +38,6 @@ def _configure(pipeline: Pipeline) -> None:
     pipeline.scheduler = DPMSolverMultistepScheduler.from_config(pipeline.scheduler.config)
 
 
-def _video(_pipeline: Pipeline, inputs: Inputs) -> dict[str, Any]:
-    return {"video": inputs.frames}
-
-
 FAMILY = Family(
     name="text_to_video_sd",
     tasks={
@@ -49,7 +45,7 @@ FAMILY = Family(
         Task.VIDEO2VIDEO: TaskPipeline(
             pipeline="VideoToVideoSDPipeline",
             keywords=_SAMPLING | {"strength"},
-            more=_video,
+            more=the_video,
             takes_size=False,
             takes_num_frames=False,
         ),

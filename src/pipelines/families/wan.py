@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ...generation import Task
-from ..family import Family, Inputs, Pipeline, TaskPipeline
+from ..family import Family, Inputs, Pipeline, TaskPipeline, the_video
 from ..schedule import shifted
 
 if TYPE_CHECKING:
@@ -109,10 +109,6 @@ def _last_image(pipeline: Pipeline, inputs: Inputs) -> Image | None:
     return inputs.sources.last_image
 
 
-def _video(_pipeline: Pipeline, inputs: Inputs) -> dict[str, Any]:
-    return {"video": inputs.frames}
-
-
 FAMILY = Family(
     name="wan",
     tasks={
@@ -134,7 +130,7 @@ FAMILY = Family(
             pipeline="WanVideoToVideoPipeline",
             keywords=_SAMPLING | {"strength"},
             indirect=frozenset({"flow_shift"}),
-            more=_video,
+            more=the_video,
             during=shifted,
             takes_num_frames=False,
         ),
@@ -142,6 +138,7 @@ FAMILY = Family(
     size_multiple=16,  # the VAE's 8 times the denoiser's patch of 2
     frame_step=4,
     decode=_decode,
+    expects={"last_image": "two_images"},
     needs={
         "guidance_scale_2": "two_experts",
         "boundary_ratio": "two_experts",

@@ -396,3 +396,19 @@ def test_a_vae_that_is_moved_for_each_call_is_called_as_a_whole(studio: Studio) 
         remove_hook_from_module(pipeline.vae)
 
     assert [piece.shape[2] for piece in pieces] == [5]
+
+
+@pytest.mark.parametrize(
+    ("model", "media", "told"),
+    [
+        ("wan2.1-flf2v", (), ["last_image: not given, and wan2.1-flf2v was made for one"]),
+        ("wan2.1-flf2v", ("last_image",), []),
+        ("wan2.2-i2v-a14b", (), []),
+    ],
+)
+def test_a_model_made_for_two_images_says_that_one_is_missing(
+    studio: Studio, model: str, media: tuple[str, ...], told: list[str]
+) -> None:
+    warnings = studio.request(model, Task.IMG2VIDEO, media=media).warnings
+
+    assert [words for words in warnings if words.startswith("last_image")] == told
