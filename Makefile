@@ -47,7 +47,7 @@ docs: .venv/ready                      ## write the documents that follow from t
 tiny-models: .venv/ready               ## random weights for every model, laid out as baked ones
 	@$(QUIET) $(BIN)/python -m builder.tiny_models $(MODELS)
 
-$(MODELS)/ready: .venv/ready $(wildcard builder/tiny_models/*.py) src/manifest.toml
+$(MODELS)/ready: .venv/ready $(wildcard builder/tiny_models/*.py) src/manifest/manifest.toml
 	@$(QUIET) $(BIN)/python -m builder.tiny_models $(MODELS)
 	@touch $@
 

@@ -16,7 +16,7 @@ PAGE = Path(__file__).parent.parent / "docs" / "models.md"
 INTRODUCTION = """\
 # Models, adapters, tools
 
-<!-- Written by `make docs` from src/manifest.toml; edits here are lost. -->
+<!-- Written by `make docs` from src/manifest/manifest.toml; edits here are lost. -->
 
 What the packaged manifest names. A worker serves what has its weights under `MODELS_DIR`;
 `MANIFEST_PATH` adds more, or changes these. What each parameter does on each family stands in
