@@ -26,12 +26,11 @@ from aiohttp import (
 from aiohttp.abc import AbstractResolver
 from yarl import URL
 
+from ..addresses import AddressRefused, VettedResolver, is_public
 from ..errors import BlockedUrl, FetchFailed, InvalidRequest
 from ..generation import MediaReference
-from .addresses import is_public
 from .inline import decode_inline
 from .limits import check_bytes
-from .resolver import AddressRefused, VettedResolver
 from .sniff import sniff
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*:/", re.IGNORECASE)

@@ -1,6 +1,6 @@
 import pytest
 
-from src.media.addresses import is_public
+from src.addresses import is_public
 
 
 @pytest.mark.parametrize(
