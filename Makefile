@@ -5,13 +5,13 @@ MODELS := out/tiny-models
 # Without torchvision transformers says at each start that it does without.
 QUIET  := TRANSFORMERS_VERBOSITY=error
 
-.PHONY: run test seeds rounds check bench gpu-check clean tiny-models docs lint types contracts
+.PHONY: run test seeds rounds soak check bench gpu-check clean tiny-models docs lint types contracts
 
 run: .venv/ready $(MODELS)/ready      ## make the video of test_input.json into out/
 	@MODELS_DIR=$(MODELS) OUTPUT_DIR=out RUNPOD_LOG_LEVEL=WARN $(BIN)/python handler.py
 
 # A process a core, and a thread a process: a tiny network gains nothing from a second thread.
-test: .venv/ready                      ## run the tests
+test: .venv/ready .venv-s3/ready       ## run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --dist worksteal
 
 seeds: .venv/ready                     ## run ModelsLab's examples at full size (minutes on a CPU)
@@ -19,6 +19,9 @@ seeds: .venv/ready                     ## run ModelsLab's examples at full size 
 
 rounds: .venv/ready                    ## run every model three times over, and watch memory
 	$(BIN)/python -m pytest -m rounds -s
+
+soak: .venv/ready                      ## hundreds of jobs in one worker, and watch what it leaves behind
+	$(BIN)/python -m pytest -m soak -s --timeout 3600
 
 check: lint types contracts test       ## everything that must hold before a commit
 
@@ -57,5 +60,11 @@ $(MODELS)/ready: .venv/ready $(wildcard builder/tiny_models/*.py) src/manifest/m
 	$(BIN)/python -m pip install --disable-pip-version-check -q -r builder/requirements-dev.txt
 	@touch $@
 
+# The S3 servers that tests store into, apart from what the worker runs on.
+.venv-s3/ready: tests/s3/requirements.txt
+	$(PYTHON) -m venv .venv-s3
+	.venv-s3/bin/python -m pip install --disable-pip-version-check -q -r tests/s3/requirements.txt
+	@touch $@
+
 clean:                                 ## leave nothing but the sources
-	rm -rf .venv out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-s3 out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

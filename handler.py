@@ -2,24 +2,35 @@
 
 import sys
 
-import runpod
-
-from src.bootstrap import build_worker, set_up_logging
-from src.config import Settings
+from src import logs
+from src.bootstrap import build_worker
+from src.config import Platform, Settings
+from src.door import Refresh, leave_on_sigterm, serve
 from src.errors import WorkerError
 
 
 def main() -> None:
     """Load the default model, then take jobs until the platform says stop."""
+    leave_on_sigterm()
+    refresh = Refresh()
     try:
-        settings = Settings()
-        set_up_logging(settings)
-        worker = build_worker(settings)
-        if settings.warm_up:
-            worker.warm()
+        settings, platform = Settings(), Platform()
+        logs.set_up(settings.log_level, settings.log_format, on_platform=platform.is_there)
+        worker = build_worker(settings, platform=platform)
+        checks = worker.checks(warm_up=settings.warm_up)
+        if not platform.is_there:  # there the SDK runs them, and tells the platform of a failure
+            checks.get("model", lambda: None)()
     except (WorkerError, ValueError) as error:  # ValueError: a setting or the manifest is wrong
         sys.exit(f"cannot start: {error}")
-    runpod.serverless.start({"handler": worker.handle})
+    worker.on_broken = refresh.ask
+    serve(
+        worker.handle,
+        concurrency=settings.worker_concurrency,
+        checks=checks,
+        refresh=refresh,
+        on_drain=worker.pardon,
+        sdk_log_level=platform.log_level,
+    )
 
 
 # The platform's heartbeat is a process of its own, which may import this file again.

@@ -15,6 +15,8 @@ import torch
 
 from src.bootstrap import build_worker
 from src.config import Settings
+from src.generation import Report, Stage
+from src.notify import Encode
 
 from .measure import measured, psnr
 from .mid_size import ADAPTER, ENTRY, REPO
@@ -45,11 +47,15 @@ class Steps:
         self._ends.append(time.perf_counter())
         return values
 
-    def step(self, _job: str, _done: int, _total: int) -> None:
+    def started(self, _job: str, _encode: Encode) -> None:
         """The worker's progress."""
-        self._ends.append(time.perf_counter())
 
-    def finished(self, _job: str) -> None:
+    def tell(self, report: Report) -> None:
+        """The worker's progress; what it tells of stages is no step."""
+        if report.stage is Stage.GENERATE and report.step == len(self._ends) + 1:
+            self._ends.append(time.perf_counter())
+
+    async def finished(self, _job: str) -> None:
         """The worker's progress, too."""
 
     @property

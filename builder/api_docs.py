@@ -19,6 +19,8 @@ from src.dialects import DEFAULT
 from src.dialects.modelslab.answer import META, OURS, Answer, Failure, Seconds
 from src.dialects.modelslab.body import Body, Img2Video, Text2Video, Unused, Video2Video
 from src.dialects.modelslab.endpoint import ENDPOINTS, TEXT2VIDEO
+from src.dialects.modelslab.processing import Processing
+from src.dialects.modelslab.webhook import Made, NotMade
 from src.dialects.rules import rule_of, without_null
 from src.errors import WorkerError
 from src.generation import GenerationResult, Parameters, Timings
@@ -60,7 +62,34 @@ or echoed. Who may call is for the platform to decide.
   holds instead, which may be higher.
 - A field that is unknown, that the endpoint does not have, or that the model cannot use never
   fails the job and is never dropped silently: `warnings` names it.
-- `webhook`, `temp` and `instant_response` are read, and not acted on yet: `warnings` says so.
+
+Where results go, and what holds when something fails on the way, is told in
+[delivery.md](delivery.md).
+"""
+
+PROCESSING_TEXT = """\
+## While it is made
+
+Whoever asks the platform for the status of a job that is IN_PROGRESS finds this under `output`,
+about once a second anew, and never after the answer:
+
+"""
+
+WEBHOOK_TEXT = """\
+## Webhook
+
+A request's own `webhook` gets a POST of this JSON before the job ends. Any 2xx takes it; 408,
+425, 429, 5xx and connections that fail are tried again, with longer and longer pauses. A webhook
+that does not hear never fails a job: the answer's `warnings` says so. A job that is tried again
+may tell it twice, with the same `id`.
+
+"""
+
+SIGNED_TEXT = """
+With `WEBHOOK_SECRET` it is signed by the
+[Standard Webhooks](https://www.standardwebhooks.com) rules: `webhook-id` (the job's id),
+`webhook-timestamp` and `webhook-signature`. The job's own top-level `webhook` is the platform's
+and is left to it.
 """
 
 META_TEXT = """\
@@ -85,6 +114,8 @@ def page() -> str:
             _ultra_section(),
             _answer_section(),
             _failure_section(),
+            PROCESSING_TEXT + _table(("Key", "Type", "Meaning"), _keys(Processing)),
+            _webhook_section(),
             _example_section(),
         ]
     )
@@ -138,6 +169,14 @@ def _failure_section() -> str:
         "## Failure\n\nThe job is FAILED on the platform and carries ModelsLab's error body:\n\n"
         f"{_table(('Key', 'Type', 'Meaning'), _keys(Failure))}\n"
         f'What the caller cannot mend always reads "{OURS}"; the cause is in the worker\'s log.\n'
+    )
+
+
+def _webhook_section() -> str:
+    header = ("Key", "Type", "Meaning")
+    return (
+        f"{WEBHOOK_TEXT}{_table(header, _keys(Made))}\nor, where there is no video,\n\n"
+        f"{_table(header, _keys(NotMade))}{SIGNED_TEXT}"
     )
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import logging
-import sys
+from collections.abc import Callable
 
-from .config import Settings
+from pydantic import SecretStr
+
+from .addresses import is_public
+from .config import Platform, Settings
+from .delivery import Delivery
 from .dialects import detect
 from .manifest import PACKAGED, Manifest, load_manifest
 from .media import Fetcher, Media, Mp4Options, VideoLimits
-from .notify import ConsoleProgress, Progress
+from .notify import ConsoleProgress, PlatformProgress, Progress, Several, Webhook
 from .pipelines.base import PipelineRoom
-from .storage import InlineStorage, LocalFolder, Storage
-from .worker import Worker
+from .storage import Attempts, FolderAttempts, InlineStorage, LocalFolder, Shelves, Storage
+from .storage.s3 import BucketAttempts, Place, S3Storage, Sizes
+from .worker import Limits, Worker
 
 MB = 1_000_000
 
@@ -20,10 +24,13 @@ MB = 1_000_000
 def build_worker(
     settings: Settings | None = None,
     *,
+    platform: Platform | None = None,
     pipelines: PipelineRoom | None = None,
     media: Media | None = None,
     storage: Storage | None = None,
+    attempts: Attempts | None = None,
     progress: Progress | None = None,
+    webhook: Webhook | None = None,
 ) -> Worker:
     """Wire the rooms; each may be handed in instead.
 
@@ -31,14 +38,17 @@ def build_worker(
     not, and ValueError (pydantic's) for a setting or manifest that is wrong.
     """
     settings = settings or Settings()
-    inline = InlineStorage(limit_bytes=int(settings.inline_limit_mb * MB))
+    media = media or build_media(settings)
+    storage = storage or build_storage(settings)
     return Worker(
         detect=detect,
         pipelines=pipelines or build_pipelines(settings),
-        media=media or build_media(settings),
-        storage=storage or (LocalFolder(settings.output_dir) if settings.output_dir else inline),
-        inline=inline,
-        progress=progress or ConsoleProgress(),
+        media=media,
+        delivery=build_delivery(settings, storage, media),
+        attempts=attempts or build_attempts(settings, storage),
+        progress=progress or build_progress(platform or Platform()),
+        webhook=webhook or build_webhook(settings),
+        limits=Limits(job_seconds=settings.job_timeout, attempts=settings.max_attempts),
     )
 
 
@@ -96,17 +106,100 @@ def build_media(settings: Settings) -> Media:
     )
 
 
+def build_storage(settings: Settings) -> Storage:
+    """Where results go that no job sends elsewhere: the bucket, a folder, or the answer."""
+    bucket = build_bucket(settings)
+    if bucket:
+        return bucket
+    return LocalFolder(settings.output_dir) if settings.output_dir else InlineStorage()
+
+
+def build_bucket(settings: Settings) -> S3Storage | None:
+    """The operator's bucket, if there is one. Raises ValueError for settings that do not fit."""
+    if not (settings.bucket_endpoint_url or settings.bucket_name):
+        return None
+    place = Place.from_settings(
+        endpoint_url=settings.bucket_endpoint_url,
+        access_key_id=_secret(settings.bucket_access_key_id),
+        secret_access_key=_secret(settings.bucket_secret_access_key),
+        bucket=settings.bucket_name,
+        region=settings.bucket_region,
+        addressing=settings.bucket_addressing,
+    )
+    return _bucket(settings, place, cdn_base_url=settings.cdn_base_url)
+
+
+def build_delivery(settings: Settings, storage: Storage, media: Media) -> Delivery:
+    """The ladder over the shelves."""
+    allows = None if settings.allow_private_urls else is_public
+    shelves = Shelves(
+        default=storage,
+        inline=InlineStorage(),
+        # The operator's CDN is not in front of a caller's own bucket.
+        callers=lambda place: _bucket(settings, place, allows=allows),
+    )
+    return Delivery(
+        shelves=shelves,
+        media=media,
+        limit_bytes=int(settings.inline_limit_mb * MB),
+        sync_limit_bytes=int(settings.inline_limit_sync_mb * MB),
+        poster=settings.bucket_poster,
+        result_json=settings.bucket_result_json,
+    )
+
+
+def build_attempts(settings: Settings, storage: Storage) -> Attempts:
+    """The memory of jobs under way: in the bucket, which every worker sees, or in a folder."""
+    if isinstance(storage, S3Storage):
+        return BucketAttempts(storage)
+    return FolderAttempts(settings.state_dir)
+
+
+def build_progress(platform: Platform) -> Progress:
+    """Whoever is to hear how far a job is: this console, and the platform where there is one."""
+    console = ConsoleProgress()
+    if not platform.webhook_post_output:
+        return console
+    return Several(
+        console,
+        PlatformProgress(url_template=platform.webhook_post_output, pod_id=platform.pod_id or ""),
+    )
+
+
+def build_webhook(settings: Settings) -> Webhook:
+    """What posts to a request's own webhook."""
+    return Webhook(
+        secret=_secret(settings.webhook_secret),
+        timeout=settings.webhook_timeout,
+        attempts=settings.webhook_attempts,
+        allow_private=settings.allow_private_urls,
+    )
+
+
 def read_manifest(settings: Settings) -> Manifest:
     """The packaged manifest, with the operator's own over it."""
     own = settings.manifest_path
     return load_manifest(PACKAGED, *([own] if own else []))
 
 
-def set_up_logging(settings: Settings) -> None:
-    """One line per event on stderr, in the form of the platform's own lines."""
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=settings.log_level,
-        format="%(levelname)-6s | %(message)s",
-        force=True,  # importing the platform's SDK has set up another form already
+def _bucket(
+    settings: Settings,
+    place: Place,
+    *,
+    cdn_base_url: str | None = None,
+    allows: Callable[[str], bool] | None = None,
+) -> S3Storage:
+    part = int(settings.bucket_part_mb * MB)
+    return S3Storage(
+        place,
+        prefix=settings.bucket_prefix,
+        temp_prefix=settings.bucket_temp_prefix,
+        url_lifetime=settings.bucket_url_lifetime,
+        cdn_base_url=cdn_base_url,
+        allows=allows,
+        sizes=Sizes(multipart_above=part, part=part),
     )
+
+
+def _secret(value: SecretStr | None) -> str | None:
+    return value.get_secret_value() if value else None

@@ -6,7 +6,7 @@ Bootstrap hands the values down; no room below reads settings itself.
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"]
@@ -15,7 +15,8 @@ Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium
 class Settings(BaseSettings):
     """What the operator may set, each by the environment variable of the same name in capitals."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+    # Forms of the platform's console set what is left empty to "".
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
     models_dir: Path = Field(Path("/models"), description="Folder of the baked weights.")
     manifest_path: Path | None = Field(
@@ -35,10 +36,89 @@ class Settings(BaseSettings):
         "wildcards: `owner/*, other/name`. Their weights lie under MODELS_DIR.",
     )
     output_dir: Path | None = Field(
-        None, description="Folder for results; unset: they come back as base64."
+        None,
+        description="Folder for results where there is no bucket; unset: they come back as base64.",
     )
     inline_limit_mb: float = Field(
-        9.5, gt=0, description="Largest result that comes back as base64, measured in base64."
+        9.5, gt=0, description="Largest answer to a job of /run: the platform refuses 10 MB."
+    )
+    inline_limit_sync_mb: float = Field(
+        19.5, gt=0, description="Largest answer to a job of /runsync: the platform refuses 20 MB."
+    )
+
+    bucket_endpoint_url: str | None = Field(
+        None,
+        description="S3 endpoint, with the bucket's name in it or without. Unset: Amazon's, where "
+        "BUCKET_NAME is set.",
+    )
+    bucket_access_key_id: SecretStr | None = Field(None, description="Its access key.")
+    bucket_secret_access_key: SecretStr | None = Field(None, description="Its secret key.")
+    bucket_name: str | None = Field(
+        None, description="The bucket; unset: the one that the endpoint's URL names."
+    )
+    bucket_region: str | None = Field(
+        None,
+        description="Its region; unset: the one that the provider's host name says, or us-east-1.",
+    )
+    bucket_addressing: Literal["auto", "path", "virtual"] = Field(
+        "auto", description="Whether the bucket's name goes into the path or into the host name."
+    )
+    bucket_prefix: str = Field("videos", description="Where results lie in the bucket.")
+    bucket_temp_prefix: str = Field(
+        "temp",
+        description="Where results of jobs with `temp` lie, and notes on jobs under way; "
+        "`python -m src.bucket install-temp-rule` has both deleted after a day.",
+    )
+    bucket_url_lifetime: int = Field(
+        86_400,
+        ge=60,
+        le=604_800,
+        description="Seconds that a signed link works; S3 knows at most a week.",
+    )
+    bucket_part_mb: float = Field(
+        16,
+        gt=0,
+        le=5000,
+        description="Larger results go up in parts of this size; S3 itself takes none below 5.25.",
+    )
+    bucket_poster: bool = Field(False, description="Put a jpg of the first frame beside a video.")
+    bucket_result_json: bool = Field(False, description="Put the answer as JSON beside a video.")
+    cdn_base_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s?#]+$",
+        description="Public URL of the bucket's root; links are made from it, unsigned.",
+    )
+
+    webhook_secret: SecretStr | None = Field(
+        None,
+        description="Signs webhooks by the Standard Webhooks rules: whsec_ and base64 of 24 to "
+        "64 bytes.",
+    )
+    webhook_timeout: float = Field(15, gt=0, description="Seconds for one try of a webhook.")
+    webhook_attempts: int = Field(4, ge=1, le=10, description="Tries of a webhook.")
+
+    worker_concurrency: int = Field(
+        1,
+        ge=1,
+        le=16,
+        description="Jobs held at once. They take turns on the GPU; above 1, what comes before "
+        "and after overlaps with the next job's generation.",
+    )
+    job_timeout: float = Field(
+        3600,
+        gt=0,
+        description="Seconds for one job; stay below the endpoint's execution timeout to have a "
+        "clear error.",
+    )
+    max_attempts: int = Field(
+        2,
+        ge=0,
+        description="How often a job is begun whose worker died of it; 0: for ever.",
+    )
+    state_dir: Path = Field(
+        Path("/tmp/worker-video"),  # noqa: S108  ids and numbers only, of no use to anyone else
+        description="Folder for notes on jobs under way, where there is no bucket. A network "
+        "volume lets other workers see them.",
     )
 
     allow_private_urls: bool = Field(
@@ -59,3 +139,24 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="Least level that is logged."
     )
+    log_format: Literal["auto", "json", "text"] = Field(
+        "auto", description="One JSON object a line, or words; auto: JSON on the platform."
+    )
+
+
+class Platform(BaseSettings):
+    """What RunPod sets for its workers, under its own names."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_prefix="RUNPOD_")
+
+    webhook_get_job: str | None = None
+    webhook_post_output: str | None = None
+    endpoint_id: str | None = None
+    pod_id: str | None = None
+    #: The SDK's own lines: at its default, DEBUG, it prints whole answers.
+    log_level: str = "INFO"
+
+    @property
+    def is_there(self) -> bool:
+        """Whether jobs come from the platform, and not from a file or a development server."""
+        return self.webhook_get_job is not None

@@ -13,10 +13,15 @@ WorkerError
     │                        fixed one; the rest goes into the log
     ├── GenerationError
     │   ├── ModelNotLoaded
-    │   └── OutOfMemory
+    │   ├── OutOfMemory
+    │   ├── DeviceBroken     nothing runs on the device any more: the worker must be replaced
+    │   ├── TimedOut         the job took longer than the operator allows
+    │   └── PoisonJob        the job was begun before, more than once, and the worker died of it
     └── OutputError
         ├── EncodingError
-        └── StorageError
+        ├── StorageError
+        ├── ResultTooLarge   past every way of delivering it
+        └── WebhookFailed    never fails a job
 
 GenerationCancelled stands apart: nobody's fault, and never an answer.
 """
@@ -127,6 +132,24 @@ class OutOfMemory(GenerationError):
     code = "out_of_memory"
 
 
+class DeviceBroken(GenerationError):
+    """Nothing runs on the device any more."""
+
+    code = "device_broken"
+
+
+class TimedOut(GenerationError):
+    """The job took longer than the operator allows."""
+
+    code = "timed_out"
+
+
+class PoisonJob(GenerationError):
+    """The job was begun before and the worker did not survive it."""
+
+    code = "poison_job"
+
+
 class OutputError(ServiceError):
     """The frames were generated but not delivered."""
 
@@ -143,6 +166,18 @@ class StorageError(OutputError):
     """The video could not be stored."""
 
     code = "storage_failed"
+
+
+class ResultTooLarge(OutputError):
+    """The video is larger than any way of delivering it takes."""
+
+    code = "result_too_large"
+
+
+class WebhookFailed(OutputError):
+    """The webhook could not be told."""
+
+    code = "webhook_failed"
 
 
 class GenerationCancelled(Exception):

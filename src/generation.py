@@ -247,6 +247,41 @@ class Clip:
     enhanced_prompt: str | None = None
 
 
+class Stage(StrEnum):
+    """Where a job is, in the order that they come in."""
+
+    FETCH = "fetch"
+    WAIT = "wait"
+    LOAD = "load"
+    GENERATE = "generate"
+    ENCODE = "encode"
+    STORE = "store"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """How far a job is."""
+
+    job_id: str
+    file_prefix: str
+    request: GenerationRequest
+    stage: Stage
+    #: Denoising steps done, and of how many; 0 of 0 before they are known.
+    step: int = 0
+    total: int = 0
+    #: Seconds until the answer, as far as they can be told.
+    eta: float | None = None
+    #: Where the result will be, if that is known and was asked for.
+    links: tuple[str, ...] = ()
+
+    @property
+    def percent(self) -> float:
+        """The share of the denoising steps that is done, from 0 to 100."""
+        if self.stage in (Stage.ENCODE, Stage.STORE):
+            return 100.0
+        return 100 * self.step / self.total if self.total else 0.0
+
+
 @dataclass(frozen=True, kw_only=True)
 class Timings:
     """Seconds that each part of the job took."""
@@ -271,6 +306,8 @@ class GenerationResult:
     output: str
     #: The same video by way of a CDN.
     proxy_links: tuple[str, ...] = ()
+    #: A URL of the first frame as a jpg, where the operator wants one made.
+    poster: str | None = None
     width: int
     height: int
     num_frames: int

@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from src.generation import Clip, GenerationRequest, Parameters, Sources
+from src.generation import Clip, GenerationRequest, Parameters, Report, Sources, Stage
+from src.notify import Encode
 from src.pipelines.base import OnStep
+from src.storage import Item, Kept, Links
 
 SMALL = Parameters(width=32, height=16, num_frames=4, fps=8, seed=7, num_inference_steps=3)
 
@@ -41,6 +43,12 @@ class FakePipelines:
 
     def warm(self) -> str:
         return "fake"
+
+    def check_weights(self) -> None:
+        """Its weights are always whole."""
+
+    def check_device(self) -> None:
+        """Its device always works."""
 
     def generate(
         self,
@@ -73,29 +81,93 @@ class FakePipelines:
 class MemoryStorage:
     """Keeps what was saved."""
 
-    def __init__(self, *, error: Exception | None = None) -> None:
+    def __init__(self, *, error: Exception | None = None, forgets: bool = True) -> None:
         self.error = error
+        self.forgets = forgets
         self.saved: dict[str, tuple[str, bytes]] = {}
+        self.items: dict[str, Item] = {}
+        self.discarded: list[str] = []
+        self.warmed = 0
+        #: Set by a test to hold every save until it is released.
+        self.gate = threading.Event()
+        self.gate.set()
+        self.saving = threading.Event()
 
-    def save(self, path: Path, *, key: str, content_type: str) -> str:
+    def links(self, item: Item) -> Links | None:
+        return Links(url=f"https://cdn.example/{item.name}")
+
+    def find(self, item: Item) -> Kept | None:
+        if item.name not in self.saved:
+            return None
+        size = len(self.saved[item.name][1])
+        links = Links(url=f"https://cdn.example/{item.name}")
+        return Kept(links=links, size_bytes=size, facts=self.items[item.name].facts)
+
+    def save(self, path: Path, item: Item, *, stop: threading.Event | None = None) -> Links:  # noqa: ARG002  it takes no time
+        self.saving.set()
+        self.gate.wait()
         if self.error:
             raise self.error
-        self.saved[key] = (content_type, path.read_bytes())
-        return f"https://cdn.example/{key}"
+        self.saved[item.name] = (item.content_type, path.read_bytes())
+        self.items[item.name] = item
+        return Links(url=f"https://cdn.example/{item.name}")
+
+    def discard(self, item: Item) -> None:
+        self.discarded.append(item.name)
+        self.saved.pop(item.name, None)
+
+    def warm(self) -> None:
+        self.warmed += 1
+
+    def check(self) -> None:
+        if self.error:
+            raise self.error
+
+
+class MemoryAttempts:
+    """Remembers who began and who ended."""
+
+    def __init__(self, **begun: int) -> None:
+        self.begun: dict[str, int] = begun
+        self.ended: list[str] = []
+
+    def begin(self, name: str) -> int:
+        before = self.begun.get(name, 0)
+        self.begun[name] = before + 1
+        return before
+
+    def end(self, name: str) -> None:
+        self.begun.pop(name, None)
+        self.ended.append(name)
 
 
 class HeardProgress:
-    """Remembers every step."""
+    """Remembers every report, and who was told that it is over."""
 
     def __init__(self) -> None:
-        self.heard: list[tuple[str, int, int]] = []
+        self.heard: list[Report] = []
+        self.bodies: list[dict[str, Any]] = []
         self.closed: list[str] = []
+        self._encode: dict[str, Encode] = {}
 
-    def step(self, job_id: str, done: int, total: int) -> None:
-        self.heard.append((job_id, done, total))
+    def started(self, job_id: str, encode: Encode) -> None:
+        self._encode[job_id] = encode
+        self.closed = [item for item in self.closed if item != job_id]  # it is done once more
 
-    def finished(self, job_id: str) -> None:
+    def tell(self, report: Report) -> None:
+        assert report.job_id not in self.closed, "told after it was over"
+        self.heard.append(report)
+        self.bodies.append(dict(self._encode[report.job_id](report)))
+
+    async def finished(self, job_id: str) -> None:
         self.closed.append(job_id)
+
+    def steps(self) -> list[tuple[str, int, int]]:
+        told = [item for item in self.heard if item.stage is Stage.GENERATE and item.step]
+        return [(item.job_id, item.step, item.total) for item in told]
+
+    def stages(self) -> list[Stage]:
+        return [item.stage for item in self.heard]
 
 
 def _grey_clip(parameters: Parameters) -> Clip:

@@ -18,9 +18,9 @@ import psutil
 import pytest
 from PIL import Image
 
+from loopback import Platform, WorkerProcess
 from src.generation import Task
 from src.manifest import load_manifest
-from tests.platform import Platform, WorkerProcess
 from tests.probe import probe
 
 #: Room for two or three tiny models at a time: each job of another model evicts one.

@@ -1,4 +1,4 @@
-"""What every public API that we understand is to the worker: three verbs."""
+"""What every public API that we understand is to the worker: a reading, and some answers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from ..errors import WorkerError
-    from ..generation import GenerationRequest, GenerationResult
+    from ..generation import GenerationRequest, GenerationResult, Report
 
 
 class Dialect(Protocol):
@@ -28,4 +28,18 @@ class Dialect(Protocol):
 
     def encode_error(self, error: WorkerError) -> dict[str, Any]:
         """Write the failure that this API's clients read; what is ours to mend stays unsaid."""
+        ...
+
+    def encode_progress(self, report: Report) -> dict[str, Any]:
+        """Write how far a job is, for whoever asks before there is an answer."""
+        ...
+
+    def encode_webhook(self, result: GenerationResult) -> dict[str, Any]:
+        """Write what this API posts to a request's own webhook when the video is there."""
+        ...
+
+    def encode_failed_webhook(
+        self, error: WorkerError, request: GenerationRequest, job_id: str
+    ) -> dict[str, Any]:
+        """Write what it posts there when there will be none."""
         ...

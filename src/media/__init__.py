@@ -4,6 +4,7 @@ Knows no model, no job and no public API.
 """
 
 import asyncio
+import threading
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -18,6 +19,9 @@ from .images import decode_image, fit
 from .interpolate import interpolated
 from .limits import VideoLimits
 from .mp4 import Mp4Options
+from .poster import poster
+from .selfcheck import check
+from .smaller import smaller
 from .videos import decode_video
 
 __all__ = ["Media", "Fetcher", "VideoLimits", "Mp4Options", "check_size", "check_fps"]
@@ -88,6 +92,39 @@ class Media:
     def write(self, clip: Clip, path: Path, *, video_format: VideoFormat) -> None:
         """Write the clip, blocking; on any failure no file is left. Raises EncodingError."""
         write(clip, path, video_format=video_format, mp4=self._mp4, ffmpeg=self._ffmpeg)
+
+    def smaller(
+        self,
+        path: Path,
+        target: Path,
+        *,
+        max_bytes: int,
+        video_format: VideoFormat,
+        stop: threading.Event | None = None,
+    ) -> tuple[int, int]:
+        """Write a finished video in at most `max_bytes`, blocking; gives its width and height.
+
+        Its frames, their times and its sound are kept, and an MP4's size; a GIF may be cut down to
+        a quarter of its width. Raises EncodingError where nothing worth seeing would be left, and
+        GenerationCancelled soon after `stop` is set; no file is left then.
+        """
+        return smaller(
+            path,
+            target,
+            max_bytes=max_bytes,
+            video_format=video_format,
+            timeout=self._mp4.timeout,
+            ffmpeg=self._ffmpeg,
+            stop=stop,
+        )
+
+    def poster(self, path: Path, target: Path) -> None:
+        """Write a finished video's first frame as a JPEG, blocking; raises EncodingError."""
+        poster(path, target, timeout=self._mp4.timeout, ffmpeg=self._ffmpeg)
+
+    def check(self) -> None:
+        """Encode a few frames and read them back; raises EncodingError with ffmpeg's words."""
+        check(self._mp4, ffmpeg=self._ffmpeg)
 
 
 def _carried_ffmpeg() -> str:

@@ -3,8 +3,10 @@
 Knows the container, which is a few bytes; Pillow chooses the colours and packs the pixels.
 """
 
+from __future__ import annotations
+
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -19,7 +21,7 @@ from ..generation import Clip
 from .chunks import exact_chunks
 
 #: One index of the 256 is kept for "as in the frame before".
-_COLOURS = 255
+MOST_COLOURS = 255
 _UNCHANGED = 255
 
 #: Pixels that the palette is made from. Twice as many gain 0.1 dB and cost twice the time.
@@ -41,16 +43,30 @@ def write_gif(clip: Clip, path: Path) -> None:
     frames that are not what the clip promises, and OSError for a disk that is full.
     """
     with TemporaryFile(dir=path.parent) as spool, path.open("wb") as file:
-        palette = _Palette(_spooled(clip, spool))
+        palette = Palette(_spooled(clip, spool))
         spool.seek(0)
-        file.write(_SIGNATURE + _u16(clip.width) + _u16(clip.height) + _PALETTE_OF_256)
-        file.write(palette.table + _LOOP_FOR_EVER)
-        before: npt.NDArray[np.uint8] | None = None
-        for delay in delays(clip):
-            indices = palette.indices(_next_frame(clip, spool))
-            file.write(_packed(indices, before, delay))
-            before = indices
-        file.write(_TRAILER)
+        frames = ((_next_frame(clip, spool), delay) for delay in delays(clip))
+        file.writelines(encoded(frames, palette, width=clip.width, height=clip.height))
+
+
+def encoded(
+    frames: Iterable[tuple[npt.NDArray[np.uint8], int]],
+    palette: Palette,
+    *,
+    width: int,
+    height: int,
+) -> Iterator[bytes]:
+    """The file, piece by piece: what stands before the frames, each frame, what stands after.
+
+    Each frame comes with its delay, in hundredths of a second.
+    """
+    yield _SIGNATURE + _u16(width) + _u16(height) + _PALETTE_OF_256 + palette.table + _LOOP_FOR_EVER
+    before: npt.NDArray[np.uint8] | None = None
+    for frame, delay in frames:
+        indices = palette.indices(frame)
+        yield _packed(indices, before, delay)
+        before = indices
+    yield _TRAILER
 
 
 def delays(clip: Clip) -> Iterator[int]:
@@ -62,17 +78,17 @@ def delays(clip: Clip) -> Iterator[int]:
     return (end - begin for begin, end in pairwise(ends))
 
 
-class _Palette:
+class Palette:
     """The colours of a clip."""
 
-    def __init__(self, pixels: npt.NDArray[np.uint8]) -> None:
+    def __init__(self, pixels: npt.NDArray[np.uint8], *, colours: int = MOST_COLOURS) -> None:
         """From pixels of shape (count, 3): median cut, then k-means until 1% still change."""
         strip = Image.fromarray(pixels[np.newaxis])
-        chosen = strip.quantize(_COLOURS, kmeans=max(1, len(pixels) // 100))
+        chosen = strip.quantize(colours, kmeans=max(1, len(pixels) // 100))
         self._last = int(np.asarray(chosen).max())
-        colours = (chosen.getpalette() or [])[: 3 * (self._last + 1)]
+        levels = (chosen.getpalette() or [])[: 3 * (self._last + 1)]
         #: Red, green, blue for each of 256 indices; those left over repeat the last colour.
-        self.table = bytes((colours + 256 * colours[-3:])[:768])
+        self.table = bytes((levels + 256 * levels[-3:])[:768])
         self._image = Image.new("P", (1, 1))
         self._image.putpalette(self.table)
 
@@ -84,14 +100,20 @@ class _Palette:
 
 def _spooled(clip: Clip, spool: IO[bytes]) -> npt.NDArray[np.uint8]:
     """Write the frames into the spool, and keep evenly spread pixels: shape (count, 3)."""
-    step = max(1, clip.num_frames * clip.height * clip.width // _SAMPLE)
-    while math.gcd(step, clip.width) > 1:  # else whole columns would never be looked at
-        step += 1
+    step = sample_step(clip.width, clip.height, clip.num_frames)
     samples = []
     for chunk in exact_chunks(clip):
         spool.write(np.ascontiguousarray(chunk).data)
         samples.append(chunk.reshape(-1, 3)[::step].copy())
     return np.concatenate(samples)
+
+
+def sample_step(width: int, height: int, num_frames: int) -> int:
+    """Each how many pixels of a clip one is looked at for its palette."""
+    step = max(1, num_frames * height * width // _SAMPLE)
+    while math.gcd(step, width) > 1:  # else whole columns would never be looked at
+        step += 1
+    return step
 
 
 def _next_frame(clip: Clip, spool: IO[bytes]) -> npt.NDArray[np.uint8]:

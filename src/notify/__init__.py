@@ -1,5 +1,18 @@
-"""The bell: tells whoever waits how far a job is."""
+"""The bell: tells whoever waits how far a job is, and that it has ended."""
 
-from .progress import ConsoleProgress, Progress
+from .console import ConsoleProgress
+from .pace import Pace, PaceOfJob
+from .platform import PlatformProgress
+from .progress import Encode, Progress, Several
+from .webhook import Webhook
 
-__all__ = ["Progress", "ConsoleProgress"]
+__all__ = [
+    "Progress",
+    "Encode",
+    "ConsoleProgress",
+    "PlatformProgress",
+    "Several",
+    "Pace",
+    "PaceOfJob",
+    "Webhook",
+]

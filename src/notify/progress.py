@@ -1,56 +1,55 @@
-"""How far a job is: a bar where a person watches, a line now and then where a log is kept."""
+"""What hears how far a job is, and several of them as one."""
 
 from __future__ import annotations
 
-import logging
-import sys
-import time
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from typing import Any, Protocol
 
-from tqdm import tqdm
+from ..generation import Report
 
-log = logging.getLogger(__name__)
-
-#: Seconds between two lines in a log.
-LOG_INTERVAL = 5.0
+#: A report in the words of the public API that the job was asked for in.
+Encode = Callable[[Report], Mapping[str, Any]]
 
 
 class Progress(Protocol):
-    """Hears of each step of a job."""
+    """Hears how far jobs are."""
 
-    def step(self, job_id: str, done: int, total: int) -> None:
-        """A denoising step is done; called from the job's thread."""
+    def started(self, job_id: str, encode: Encode) -> None:
+        """Reports of a job will come; called in the event loop, where `encode` is called too."""
         ...
 
-    def finished(self, job_id: str) -> None:
-        """No more steps will come, whether the job went well or not."""
+    def tell(self, report: Report) -> None:
+        """A job has come this far. From any thread; never waits and never raises."""
+        ...
+
+    async def finished(self, job_id: str) -> None:
+        """No more of a job: once this is over, nothing about it is on its way nor will be.
+
+        Holds when it is cancelled, too. A job that never started is no mistake.
+        """
         ...
 
 
-class ConsoleProgress:
-    """Shows progress at a terminal, and logs it elsewhere."""
+class Several:
+    """Passes on to each of several what it hears."""
 
-    def __init__(self, *, interactive: bool | None = None) -> None:
-        """`interactive` None looks whether stderr is a terminal."""
-        self._interactive = sys.stderr.isatty() if interactive is None else interactive
-        self._bars: dict[str, tqdm[None]] = {}
-        self._logged: dict[str, float] = {}
+    def __init__(self, *listeners: Progress) -> None:
+        """They are told in this order."""
+        self._listeners = listeners
 
-    def step(self, job_id: str, done: int, total: int) -> None:
-        """Move the bar, or log a line when the last one is a while ago or the steps are done."""
-        if self._interactive:
-            bar = self._bars.get(job_id)
-            if bar is None:
-                bar = self._bars[job_id] = tqdm(total=total, desc=job_id, unit="step")
-            bar.update(done - bar.n)
-            return
-        now = time.monotonic()
-        if done == total or now - self._logged.setdefault(job_id, now) >= LOG_INTERVAL:
-            self._logged[job_id] = now
-            log.info("%s: step %d of %d", job_id, done, total)
+    def started(self, job_id: str, encode: Encode) -> None:
+        """Reports of a job will come."""
+        for listener in self._listeners:
+            listener.started(job_id, encode)
 
-    def finished(self, job_id: str) -> None:
-        """Close the job's bar."""
-        self._logged.pop(job_id, None)
-        if bar := self._bars.pop(job_id, None):
-            bar.close()
+    def tell(self, report: Report) -> None:
+        """A job has come this far."""
+        for listener in self._listeners:
+            listener.tell(report)
+
+    async def finished(self, job_id: str) -> None:
+        """No more of a job, for any of them, even where one of them is cancelled over it."""
+        async with AsyncExitStack() as stack:
+            for listener in reversed(self._listeners):  # a stack ends with what came first
+                stack.push_async_callback(listener.finished, job_id)

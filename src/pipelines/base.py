@@ -39,3 +39,14 @@ class PipelineRoom(Protocol):
     def warm(self) -> str:
         """Load the default model and run one small step of it; gives the model's id."""
         ...
+
+    def check_weights(self) -> None:
+        """See whether every model's weights are there and whole, without loading them.
+
+        Raises ModelNotLoaded, whose message names the file and what is wrong with it.
+        """
+        ...
+
+    def check_device(self) -> None:
+        """Compute something small where models run. Raises DeviceBroken when that fails."""
+        ...

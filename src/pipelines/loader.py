@@ -6,6 +6,7 @@ Knows no request. Weights are safetensors in diffusers' layout; nothing is downl
 from __future__ import annotations
 
 import gc
+import inspect
 import json
 import logging
 from collections import OrderedDict
@@ -24,7 +25,8 @@ from . import FAMILIES, acceleration, fitting
 from .family import Pipeline
 from .fitting import RESIDENT, Fitting
 from .loaded import LoadedModel
-from .weights import folder, missing, sizes
+from .shortage import is_shortage
+from .weights import check_components, check_files, folder, missing, sizes
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +95,15 @@ class Loader:
             takes_loras=takes_loras,
         )
 
+    def check_weights(self, entry: ModelEntry) -> None:
+        """See whether a model's files are all there and whole, without reading weights.
+
+        Raises ModelNotLoaded, which names the file and its fault.
+        """
+        taken = inspect.signature(_first_class(entry).__init__).parameters
+        check_components(self._models_dir, entry, taken=taken)
+        check_files(self._models_dir, entry)
+
     def load(self, entry: ModelEntry) -> LoadedModel:
         """The model, from memory or from its folder.
 
@@ -133,12 +144,19 @@ class Loader:
 
     def evict(self) -> None:
         """Let go of the model that was used least recently."""
-        self._drop_first()
+        self._drop(next(iter(self._resident)))
         self._collect()
 
-    def _drop_first(self) -> None:
+    def keep_only(self, name: str) -> None:
+        """Let go of every model but the one of this id, whether that is in memory or not."""
+        for other in self.resident:
+            if other != name:
+                self._drop(other)
+        self._collect()
+
+    def _drop(self, name: str) -> None:
         """In a frame of its own, which would otherwise hold what is to be collected."""
-        name, model = self._resident.popitem(last=False)
+        model = self._resident.pop(name)
         for pipeline in model.pipelines.values():
             fitting.remove(pipeline)
         model.pipelines.clear()
@@ -182,11 +200,11 @@ class Loader:
 
     def read(self, entry: ModelEntry) -> Pipeline:
         """The pipeline of a model's first task, as it is in its folder; raises ModelNotLoaded."""
-        family = FAMILIES[entry.family]
-        first = family.tasks[next(task for task in family.tasks if task in entry.tasks)]
         try:
-            return self._from_folders(getattr(diffusers, first.pipeline), entry)
+            return self._from_folders(_first_class(entry), entry)
         except (OSError, ValueError, KeyError, RuntimeError, AttributeError) as error:
+            if is_shortage(error):
+                raise
             raise ModelNotLoaded(f"{entry.id}: {error}") from error
 
     def _from_folders(self, cls: Any, entry: ModelEntry) -> Pipeline:
@@ -224,6 +242,12 @@ class Loader:
         """What the weights are kept in, which may be less than they are computed with."""
         stored = entry.acceleration.layerwise_casting
         return self._dtypes(entry) | (dict.fromkeys(fitting.DENOISERS, stored) if stored else {})
+
+
+def _first_class(entry: ModelEntry) -> Any:
+    """The class of the pipeline for a model's first task, by which its folder is read."""
+    tasks = FAMILIES[entry.family].tasks
+    return getattr(diffusers, next(tasks[task].pipeline for task in tasks if task in entry.tasks))
 
 
 def _device(name: str) -> torch.device:

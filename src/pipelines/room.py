@@ -6,12 +6,14 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
+from ..errors import OutOfMemory
 from ..generation import Clip, GenerationRequest, Parameters, Sources, Task
-from ..manifest import Manifest, ModelEntry
+from ..manifest import Manifest, ModelEntry, Served
 from . import FAMILIES
 from .adapters import chosen
 from .base import OnStep
@@ -19,6 +21,7 @@ from .choices import Choices
 from .clip import advice_for, clip_of, frames_of, inputs_for
 from .control import pipeline_with
 from .family import Pipeline
+from .health import check, device_errors
 from .loaded import LoadedModel
 from .loader import Loader
 from .loras import worn
@@ -27,6 +30,10 @@ from .shortage import memory_errors
 from .steps import Steps
 from .tools import Tools
 from .upscale import resized, second_pass, with_second
+from .weights import check_files
+
+if TYPE_CHECKING:
+    from ..generation import FrameChunk
 
 log = logging.getLogger(__name__)
 
@@ -81,19 +88,55 @@ class Pipelines:
     def load(self, request: GenerationRequest) -> LoadedModel:
         """Have the model in memory, as base.py says."""
         entry = self.entry(request)
-        with memory_errors(lambda _share: f"{entry.id} does not fit into the device's memory."):
+        public = f"{entry.id} does not fit into the device's memory."
+        with self._guarded(entry.id), memory_errors(lambda _share: public):
             return self._loader.load(entry)
 
     def generate(
         self, model: LoadedModel, request: GenerationRequest, *, on_step: OnStep, sources: Sources
     ) -> Clip:
         """Make the clip, as base.py says."""
-        prompt = self._tools.enhanced_prompt(request.parameters)
-        if prompt:
-            request = replace(request, parameters=replace(request.parameters, prompt=prompt))
-        clip = self._drawn(model, request, on_step, sources)
-        clip = self._tools.interpolated(clip, request.parameters)
-        return replace(clip, enhanced_prompt=prompt)
+        with self._guarded(model.entry.id):
+            prompt = self._tools.enhanced_prompt(request.parameters)
+            if prompt:
+                request = replace(request, parameters=replace(request.parameters, prompt=prompt))
+            clip = self._drawn(model, request, on_step, sources)
+            clip = self._tools.interpolated(clip, request.parameters)
+        chunks = self._guarded_chunks(clip.chunks, model.entry.id)
+        return replace(clip, enhanced_prompt=prompt, chunks=chunks)
+
+    def check_weights(self) -> None:
+        """See whether all weights are there and whole, as base.py says."""
+        for entry in self._manifest:
+            self._loader.check_weights(entry)
+        extras: tuple[Served, ...] = (*self._manifest.adapters, *self._manifest.tools)
+        for extra in extras:
+            check_files(self._loader.models_dir, extra)
+
+    def check_device(self) -> None:
+        """Try the device that the models run on, as base.py says."""
+        check(self._loader.device)
+
+    @contextmanager
+    def _guarded(self, model: str) -> Iterator[None]:
+        """Name a device that is broken; after memory ran out, have room for the next try.
+
+        What other models take is then let go of: `model` is the id of the one at work.
+        """
+        with device_errors(self._loader.device):
+            try:
+                yield
+            except OutOfMemory:
+                self._loader.keep_only(model)
+                raise
+
+    def _guarded_chunks(self, chunks: Iterator[FrameChunk], model: str) -> Iterator[FrameChunk]:
+        while True:
+            with self._guarded(model):
+                chunk = next(chunks, None)
+            if chunk is None:
+                return
+            yield chunk
 
     def _drawn(
         self, model: LoadedModel, request: GenerationRequest, on_step: OnStep, sources: Sources

@@ -3,8 +3,23 @@
 Storages know files and keys; they know nothing of frames, models or public APIs.
 """
 
-from .base import Storage
-from .inline import InlineStorage
+from .attempts import Attempts, FolderAttempts
+from .base import Item, Kept, Links, Storage
+from .inline import InlineStorage, decoded_size, encoded_size, head
 from .local import LocalFolder
+from .shelves import Shelves
 
-__all__ = ["Storage", "InlineStorage", "LocalFolder"]
+__all__ = [
+    "Storage",
+    "Item",
+    "Links",
+    "Kept",
+    "InlineStorage",
+    "LocalFolder",
+    "Shelves",
+    "Attempts",
+    "FolderAttempts",
+    "head",
+    "encoded_size",
+    "decoded_size",
+]

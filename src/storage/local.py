@@ -1,11 +1,14 @@
 """A folder on this machine; for tests, for `make run`, and for a mounted volume."""
 
 import logging
+import os
 import shutil
+import threading
 from contextlib import suppress
 from pathlib import Path
 
 from ..errors import StorageError
+from .base import Item, Kept, Links
 
 log = logging.getLogger(__name__)
 
@@ -17,11 +20,22 @@ class LocalFolder:
         """The folder is made when the first result arrives."""
         self._folder = folder
 
-    def save(self, path: Path, *, key: str, content_type: str) -> str:  # noqa: ARG002  a file's name says its type
+    @property
+    def forgets(self) -> bool:
+        """Nothing deletes files after a day."""
+        return False
+
+    def links(self, item: Item) -> Links | None:
+        """The file's URL. Raises StorageError for a name that leads out of the folder."""
+        return Links(url=self._target(item).as_uri())
+
+    def find(self, item: Item) -> Kept | None:  # noqa: ARG002  a file does not say for whom it is
+        """Nothing: a file does not say for which request it was made."""
+        return None
+
+    def save(self, path: Path, item: Item, *, stop: threading.Event | None = None) -> Links:  # noqa: ARG002  it takes no time
         """Copy the file into the folder, whole or not at all; raises StorageError."""
-        target = (self._folder / key).resolve()
-        if not target.is_relative_to(self._folder.resolve()):
-            raise StorageError(f"key {key!r} leads out of {self._folder}")
+        target = self._target(item)
         unfinished = target.with_name(f".{target.name}.part")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -32,7 +46,32 @@ class LocalFolder:
                 unfinished.unlink()
             raise StorageError(f"cannot write {target}: {error.strerror}") from error
         log.info("saved %s", _shown(target))
-        return target.as_uri()
+        return Links(url=target.as_uri())
+
+    def discard(self, item: Item) -> None:
+        """Delete the file, if it is there; raises StorageError."""
+        try:
+            self._target(item).unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageError(f"cannot delete {item.name}: {error.strerror}") from error
+
+    def warm(self) -> None:
+        """Nothing to get ready."""
+
+    def check(self) -> None:
+        """See whether files can be made in the folder; raises StorageError."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"cannot make {self._folder}: {error.strerror}") from error
+        if not os.access(self._folder, os.W_OK | os.X_OK):
+            raise StorageError(f"cannot write into {self._folder}")
+
+    def _target(self, item: Item) -> Path:
+        target = (self._folder / item.name).resolve()
+        if not target.is_relative_to(self._folder.resolve()):
+            raise StorageError(f"{item.name!r} leads out of {self._folder}")
+        return target
 
 
 def _shown(path: Path) -> Path:

@@ -98,6 +98,28 @@ async def test_what_it_writes_it_reads(
     assert seen.mean(axis=(1, 2, 3)) == pytest.approx([0, 40, 100, 140], abs=3)
 
 
+@pytest.mark.parametrize("video_format", VideoFormat)
+def test_what_it_writes_it_makes_smaller_and_takes_a_picture_of(
+    media: Media, tmp_path: Path, video_format: VideoFormat
+) -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (8, 64, 96, 3), np.uint8)
+    clip = Clip(width=96, height=64, num_frames=8, fps=Fraction(8), chunks=iter([frames]))
+    path, small, picture = tmp_path / "clip", tmp_path / "small", tmp_path / "picture"
+    media.write(clip, path, video_format=video_format)
+    most = path.stat().st_size // 4
+
+    width, height = media.smaller(path, small, max_bytes=most, video_format=video_format)
+    media.poster(small, picture)
+
+    assert small.stat().st_size <= most
+    with Image.open(picture) as image:
+        assert image.size == (width, height)
+
+
+def test_the_room_tries_its_own_ffmpeg(media: Media) -> None:
+    media.check()
+
+
 def test_importing_the_room_is_cheap() -> None:
     """No model library, and nothing that asks the machine what it is."""
     heavy = ("torch", "diffusers", "transformers", "runpod", "boto3", "pydantic", "imageio_ffmpeg")

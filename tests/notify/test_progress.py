@@ -1,39 +1,76 @@
-import logging
+import asyncio
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
-from src.notify import ConsoleProgress
+from src.generation import Report
+from src.notify import Encode, Several
+
+from .conftest import Reports
 
 
-def test_a_terminal_shows_a_bar_that_ends_where_the_steps_end(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    progress = ConsoleProgress(interactive=True)
-    for done in range(1, 5):
-        progress.step("job-1", done, 4)
-    progress.finished("job-1")
+class Heard:
+    """Remembers what it was told, and may take its time or fail when a job finishes."""
 
-    shown = capsys.readouterr().err
-    assert "job-1: 100%" in shown
-    assert "4/4" in shown
+    def __init__(self, *, error: Exception | None = None) -> None:
+        self.error = error
+        self.heard: list[tuple[str, Any]] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    def started(self, job_id: str, encode: Encode) -> None:
+        self.heard.append(("started", (job_id, encode)))
+
+    def tell(self, report: Report) -> None:
+        self.heard.append(("tell", report))
+
+    async def finished(self, job_id: str) -> None:
+        await self.gate.wait()
+        self.heard.append(("finished", job_id))
+        if self.error:
+            raise self.error
 
 
-def test_a_log_gets_few_lines_and_always_the_last_step(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
-    progress = ConsoleProgress(interactive=False)
-    for done in range(1, 51):
-        progress.step("job-1", done, 50)
-    progress.finished("job-1")
-
-    assert [record.getMessage() for record in caplog.records] == ["job-1: step 50 of 50"]
+def encode(report: Report) -> Mapping[str, Any]:
+    return {"step": report.step}
 
 
-def test_two_jobs_have_a_bar_each(capsys: pytest.CaptureFixture[str]) -> None:
-    progress = ConsoleProgress(interactive=True)
-    progress.step("a", 1, 2)
-    progress.step("b", 1, 2)
-    progress.finished("a")
-    progress.step("b", 2, 2)
-    progress.finished("b")
+async def test_several_hear_the_same(report: Reports) -> None:
+    first, second = Heard(), Heard()
+    several = Several(first, second)
 
-    assert "b: 100%" in capsys.readouterr().err
+    several.started("job-1", encode)
+    several.tell(report(step=1, total=2))
+    await several.finished("job-1")
+
+    assert first.heard == second.heard
+    assert first.heard == [
+        ("started", ("job-1", encode)),
+        ("tell", report(step=1, total=2)),
+        ("finished", "job-1"),
+    ]
+
+
+@pytest.mark.parametrize("place", [0, 1])
+async def test_one_that_fails_keeps_no_other_from_finishing(place: int) -> None:
+    listeners = [Heard(), Heard()]
+    listeners[place].error = OSError("the terminal is gone")
+
+    with pytest.raises(OSError, match="gone"):
+        await Several(*listeners).finished("job-1")
+
+    assert [listener.heard for listener in listeners] == [[("finished", "job-1")]] * 2
+
+
+async def test_a_cancel_keeps_no_other_from_finishing() -> None:
+    slow, other = Heard(), Heard()
+    slow.gate.clear()
+    task = asyncio.create_task(Several(slow, other).finished("job-1"))
+    await asyncio.sleep(0)
+
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert other.heard == [("finished", "job-1")]

@@ -6,9 +6,10 @@ from urllib.request import url2pathname, urlopen
 import pytest
 
 from src.errors import StorageError
-from src.storage import InlineStorage, LocalFolder
+from src.storage import InlineStorage, Item, LocalFolder, decoded_size, encoded_size
 
 VIDEO = bytes(range(256)) * 5
+ITEM = Item(name="job.mp4", content_type="video/mp4")
 
 
 @pytest.fixture
@@ -18,51 +19,76 @@ def video(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_local_result_lies_under_its_key_and_the_url_leads_to_it(
+def test_a_local_result_lies_under_its_name_and_the_url_leads_to_it(
     video: Path, tmp_path: Path
 ) -> None:
-    url = LocalFolder(tmp_path / "new" / "out").save(video, key="job.mp4", content_type="video/mp4")
+    links = LocalFolder(tmp_path / "new" / "out").save(video, ITEM)
 
-    assert Path(url2pathname(urlsplit(url).path)).read_bytes() == VIDEO
-    assert url.endswith("/new/out/job.mp4")
+    assert Path(url2pathname(urlsplit(links.url).path)).read_bytes() == VIDEO
+    assert links.url.endswith("/new/out/job.mp4")
 
 
-def test_a_second_result_under_one_key_replaces_the_first(video: Path, tmp_path: Path) -> None:
+def test_the_local_link_is_known_before_there_is_a_file(video: Path, tmp_path: Path) -> None:
     folder = LocalFolder(tmp_path / "out")
-    folder.save(video, key="job.mp4", content_type="video/mp4")
+
+    assert folder.links(ITEM) == folder.save(video, ITEM)
+
+
+def test_a_second_result_of_one_name_replaces_the_first(video: Path, tmp_path: Path) -> None:
+    folder = LocalFolder(tmp_path / "out")
+    folder.save(video, ITEM)
     video.write_bytes(b"later")
-    folder.save(video, key="job.mp4", content_type="video/mp4")
+    folder.save(video, ITEM)
 
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["job.mp4"]
     assert (tmp_path / "out" / "job.mp4").read_bytes() == b"later"
 
 
-def test_a_key_cannot_leave_the_folder(video: Path, tmp_path: Path) -> None:
+def test_a_name_cannot_leave_the_folder(video: Path, tmp_path: Path) -> None:
+    item = Item(name="../made2.mp4", content_type="video/mp4")
     with pytest.raises(StorageError, match="leads out of"):
-        LocalFolder(tmp_path / "out").save(video, key="../made2.mp4", content_type="video/mp4")
+        LocalFolder(tmp_path / "out").save(video, item)
 
     assert not (tmp_path / "made2.mp4").exists()
+
+
+def test_a_local_result_is_gone_after_a_discard_however_often(video: Path, tmp_path: Path) -> None:
+    folder = LocalFolder(tmp_path / "out")
+    folder.save(video, ITEM)
+    folder.discard(ITEM)
+    folder.discard(ITEM)
+
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_a_folder_that_cannot_be_written_is_a_storage_error(video: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StorageError, match="cannot write"):
-        LocalFolder(tmp_path / "file").save(video, key="job.mp4", content_type="video/mp4")
+        LocalFolder(tmp_path / "file").save(video, ITEM)
+    with pytest.raises(StorageError, match="cannot make"):
+        LocalFolder(tmp_path / "file").check()
+
+
+def test_a_folder_that_takes_files_passes_its_check(tmp_path: Path) -> None:
+    LocalFolder(tmp_path / "new").check()
+
+    assert not list((tmp_path / "new").iterdir())
 
 
 def test_an_inline_result_is_a_url_that_holds_the_bytes(video: Path) -> None:
-    url = InlineStorage(limit_bytes=10_000).save(video, key="job.gif", content_type="image/gif")
+    links = InlineStorage().save(video, Item(name="job.gif", content_type="image/gif"))
 
-    with urlopen(url) as answer:  # noqa: S310  a data URI, made above
+    with urlopen(links.url) as answer:  # noqa: S310  a data URI, made above
         assert answer.read() == VIDEO
         assert answer.headers.get_content_type() == "image/gif"
 
 
-@pytest.mark.parametrize(("spare", "fits"), [(0, True), (-1, False)])
-def test_the_inline_limit_counts_base64(video: Path, spare: int, fits: bool) -> None:
-    storage = InlineStorage(limit_bytes=len(base64.b64encode(VIDEO)) + spare)
-    if fits:
-        storage.save(video, key="job.mp4", content_type="video/mp4")
-    else:
-        with pytest.raises(StorageError, match="above the limit"):
-            storage.save(video, key="job.mp4", content_type="video/mp4")
+def test_an_inline_result_has_no_link_before_it_is_made() -> None:
+    assert InlineStorage().links(ITEM) is None
+    assert InlineStorage().find(ITEM) is None
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 4, 1279, 1280, 1281])
+def test_the_size_of_base64_is_known_beforehand(size: int) -> None:
+    assert encoded_size(size) == len(base64.b64encode(bytes(size)))
+    assert decoded_size(encoded_size(size)) >= size

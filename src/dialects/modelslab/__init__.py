@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...errors import WorkerError
-from ...generation import GenerationRequest, GenerationResult
+from ...generation import GenerationRequest, GenerationResult, Report
 from .answer import answer, failure
+from .processing import processing
 from .request import decode
+from .webhook import made, not_made
 
 
 class ModelsLab:
@@ -27,3 +29,17 @@ class ModelsLab:
     def encode_error(self, error: WorkerError) -> dict[str, Any]:
         """Write `status, message`."""
         return failure(error).model_dump()
+
+    def encode_progress(self, report: Report) -> dict[str, Any]:
+        """Write `status, tip, eta, message, id, output, future_links, meta` and the steps."""
+        return processing(report).model_dump(mode="json")
+
+    def encode_webhook(self, result: GenerationResult) -> dict[str, Any]:
+        """Write `status, id, output, proxy_links, generationTime, track_id, meta`."""
+        return made(result).model_dump()
+
+    def encode_failed_webhook(
+        self, error: WorkerError, request: GenerationRequest, job_id: str
+    ) -> dict[str, Any]:
+        """Write `status, id, message, track_id`."""
+        return not_made(error, job_id, request.delivery.track_id).model_dump()

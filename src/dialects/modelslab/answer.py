@@ -57,6 +57,10 @@ class Seconds(BaseModel):
     store: float = Field(description="Bringing it to where results go.")
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class Answer(BaseModel):
     """One video made."""
 
@@ -70,6 +74,11 @@ class Answer(BaseModel):
     meta: dict[str, Any] = Field(description="Every parameter that was effective; see below.")
     warnings: list[str] = Field(description="What was asked for and not done; see below.")
     timings: Seconds = Field(description="Where the time went.")
+    poster: str | None = Field(
+        None,
+        exclude_if=_is_none,
+        description="The first frame as a jpg; there only with BUCKET_POSTER.",
+    )
 
 
 class Failure(BaseModel):
@@ -90,6 +99,7 @@ def answer(result: GenerationResult) -> Answer:
         meta=meta(result),
         warnings=list(dict.fromkeys((*result.request.warnings, *result.warnings))),
         timings=Seconds(**timings),
+        poster=result.poster,
     )
 
 
@@ -105,16 +115,22 @@ def number_of(job_id: str) -> int:
 
 def meta(result: GenerationResult) -> dict[str, Any]:
     """Every effective parameter, in alphabetical order as ModelsLab has it."""
-    request = result.request
+    more = {"enhanced_prompt": result.enhanced_prompt, **_grown(result)}
+    return meta_of(result.request, result.file_prefix, more)
+
+
+def meta_of(
+    request: GenerationRequest, file_prefix: str, more: Mapping[str, Any] = MappingProxyType({})
+) -> dict[str, Any]:
+    """The meta of a request whose result there may not be yet."""
     always = META[request.task]
     values = {
         **_parameters(request.parameters),
         **_inputs(request),
         **_delivery(request),
-        "file_prefix": result.file_prefix,
+        "file_prefix": file_prefix,
         "model_id": request.model,
-        "enhanced_prompt": result.enhanced_prompt,
-        **_grown(result),
+        **more,
     }
     return {
         name: values.get(name, UNUSED.get(name))
@@ -124,9 +140,13 @@ def meta(result: GenerationResult) -> dict[str, Any]:
 
 
 def _grown(result: GenerationResult) -> dict[str, Any]:
-    """The file's own figures, where upscaling or interpolation made them others than asked for."""
+    """The file's own figures, where they are not those of the frames that were generated first:
+    upscaled, interpolated, or made smaller to fit into the answer.
+    """
     parameters = result.request.parameters
-    if not parameters.upscale_width and parameters.rate_factor == 1:
+    first = (parameters.width, parameters.height, parameters.num_frames)
+    made = (result.width, result.height, result.num_frames)
+    if all(side in (None, own) for side, own in zip(first, made, strict=True)):
         return {}
     return {
         "output_width": result.width,

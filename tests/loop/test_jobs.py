@@ -17,21 +17,12 @@ from typing import Any
 import pytest
 import requests
 
-from tests.platform import Platform, WorkerProcess
+from loopback import Platform, WorkerProcess
+from tests.loop.small import SMALL
+from tests.loop.starting import Start
 from tests.probe import Probed, probe
 
 pytestmark = pytest.mark.loop
-
-SMALL: dict[str, Any] = {
-    "model_id": "demo",
-    "prompt": "a fox",
-    "width": 66,
-    "height": 64,
-    "num_frames": 5,
-    "num_inference_steps": 2,
-    "fps": 10,
-    "seed": 1,
-}
 
 
 @pytest.fixture(scope="module")
@@ -41,14 +32,8 @@ def platform() -> Iterator[Platform]:
 
 
 @pytest.fixture(scope="module")
-def worker(
-    platform: Platform, root: Path, tiny_models: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[WorkerProcess]:
-    folder = tmp_path_factory.mktemp("worker")
-    environment = platform.environment(
-        MODELS_DIR=str(tiny_models), OUTPUT_DIR=str(folder / "out"), HOME=str(folder)
-    )
-    with WorkerProcess(root, environment, folder / "log") as worker:
+def worker(platform: Platform, start: Start) -> Iterator[WorkerProcess]:
+    with start(platform) as worker:
         yield worker
 
 
@@ -128,44 +113,11 @@ def test_every_layer_of_the_text_encoder_can_be_asked_for(
     assert job.output["meta"]["clip_skip"] == int(clip_skip)
 
 
-def test_a_cancelled_job_stops_and_the_next_is_done(
-    platform: Platform, worker: WorkerProcess
-) -> None:
-    long = platform.submit(SMALL | {"num_inference_steps": 100, "width": 512, "height": 512})
-    while long.status == "IN_QUEUE":
-        time.sleep(0.05)
-    time.sleep(0.5)
-    platform.cancel(long)
-    after = worker.wait_for(platform.submit(SMALL))
-
-    assert after.status == "COMPLETED"
-    assert not long.finished.is_set()
-    assert "step 100 of 100" not in worker.log()
-
-
 def test_the_log_holds_no_prompt(platform: Platform, worker: WorkerProcess) -> None:
     job = worker.wait_for(platform.submit(SMALL | {"prompt": "very private words"}))
 
     assert job.id in worker.log()
     assert "very private words" not in worker.log()
-
-
-def test_sigterm_lets_the_running_job_end_and_delivers_it(
-    root: Path, tiny_models: Path, tmp_path: Path
-) -> None:
-    with Platform() as platform:
-        environment = platform.environment(
-            MODELS_DIR=str(tiny_models), OUTPUT_DIR=str(tmp_path / "out"), HOME=str(tmp_path)
-        )
-        with WorkerProcess(root, environment, tmp_path / "log") as worker:
-            worker.wait_for(platform.submit(SMALL))
-            last = platform.submit(SMALL | {"num_inference_steps": 20})
-            while last.status == "IN_QUEUE":
-                time.sleep(0.02)
-            code = worker.terminate()
-
-    assert last.status == "COMPLETED"
-    assert code == 0
 
 
 def run_handler(

@@ -1,0 +1,26 @@
+"""The end of a process that would not end: a thread that hangs on the GPU keeps it for ever."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import threading
+import time
+
+log = logging.getLogger(__name__)
+
+
+def end_by_force(*, after: float) -> None:
+    """End the process with exit code 1 if it is still there after so many seconds."""
+    # Only a daemon thread runs on while Python waits for the others.
+    threading.Thread(target=_wait_and_end, args=(after,), name="watchdog", daemon=True).start()
+
+
+def _wait_and_end(seconds: float) -> None:
+    time.sleep(seconds)
+    log.error("the worker did not end within %.0f s and is ended by force", seconds)
+    logging.shutdown()
+    for child in multiprocessing.active_children():
+        child.kill()  # the SDK's heartbeat, which would go on telling that we are alive
+    os._exit(1)

@@ -1,0 +1,309 @@
+"""The story of one job: decode the request, fetch, generate, encode, deliver, answer.
+
+The only catcher: what goes wrong below becomes the caller's answer here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import tempfile
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ..delivery import Delivered, Delivery, Parcel, size_of
+from ..dialects import DEFAULT, Dialect
+from ..errors import (
+    DeviceBroken,
+    InvalidRequest,
+    PoisonJob,
+    RequestError,
+    ServiceError,
+    TimedOut,
+    WebhookFailed,
+    WorkerError,
+)
+from ..generation import GenerationRequest, GenerationResult, Stage
+from ..job import Job
+from ..logs import job_scope
+from ..media import Media, check_fps, check_size
+from ..notify import Pace, Progress, Webhook
+from ..pipelines.base import PipelineRoom
+from ..stopwatch import Stopwatch
+from ..storage import Attempts
+from .making import Maker, Order
+from .results import again, brought, facts_of, figures, result_of
+from .telling import telling
+from .threads import in_thread
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What the operator lets one job have."""
+
+    job_seconds: float = 3600.0
+    #: How often a job is begun whose worker died of it; 0 is for ever.
+    attempts: int = 2
+
+
+@dataclass(kw_only=True)
+class Run:
+    """One job on its way, and what is known of it so far."""
+
+    job: Job
+    dialect: Dialect = DEFAULT
+    request: GenerationRequest | None = None
+    watch: Stopwatch = field(default_factory=Stopwatch)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+
+class Worker:
+    """Does jobs: one at a time on the GPU, what comes before and after beside it."""
+
+    def __init__(
+        self,
+        *,
+        detect: Callable[[Mapping[str, Any]], Dialect],
+        pipelines: PipelineRoom,
+        media: Media,
+        delivery: Delivery,
+        attempts: Attempts,
+        progress: Progress,
+        webhook: Webhook,
+        limits: Limits | None = None,
+    ) -> None:
+        """Every room is a parameter; bootstrap has the production ones."""
+        self._detect = detect
+        self._pipelines = pipelines
+        self._media = media
+        self._delivery = delivery
+        self._attempts = attempts
+        self._progress = progress
+        self._webhook = webhook
+        self._limits = limits or Limits()
+        self._maker = Maker(pipelines=pipelines, media=media)
+        self._pace = Pace(on_gpu=(Stage.LOAD, Stage.GENERATE))
+        self._under_way: set[str] = set()
+        self._background: set[asyncio.Future[None]] = set()
+        #: Called when nothing more can be done in this process; the door's to set.
+        self.on_broken: Callable[[], None] = _unheard
+
+    def checks(self, *, warm_up: bool = True) -> dict[str, Callable[[], None]]:
+        """What must hold before the first job, by name, in the order of what it costs.
+
+        Each raises WorkerError. The last has the default model loaded and run once.
+        """
+        found: dict[str, Callable[[], None]] = {
+            "ffmpeg": self._media.check,
+            "weights": self._pipelines.check_weights,
+            "storage": self._delivery.check,
+            "device": lambda: self._maker.on_gpu(self._pipelines.check_device),
+        }
+        return found | ({"model": self.warm} if warm_up else {})
+
+    def warm(self) -> None:
+        """Have the default model loaded and run once."""
+        started = time.monotonic()
+        name = self._maker.on_gpu(self._pipelines.warm)
+        log.info("%s is ready after %.1f s", name, time.monotonic() - started)
+
+    def pardon(self) -> None:
+        """Forget the attempts of jobs under way: if they do not end now, it is not their fault."""
+        for name in tuple(self._under_way):
+            self._attempts.end(name)
+
+    async def handle(self, envelope: Mapping[str, Any]) -> dict[str, Any]:
+        """Do one of RunPod's jobs and give its output, in the dialect that it was asked in.
+
+        A failed job's output carries the dialect's error body and, for the platform, a string
+        under `error`, which makes the job FAILED. Raises nothing but CancelledError.
+        """
+        run = Run(job=Job(envelope))
+        with job_scope(run.job.id):
+            try:
+                return await self._answer(run)
+            except RequestError as error:
+                log.info("refused: %s", error)
+                return await self._failed(run, error)
+            except WorkerError as error:
+                log.exception("failed")
+                return await self._failed(run, error)
+            except Exception:
+                log.exception("failed unexpectedly")
+                return await self._failed(run, ServiceError())
+
+    async def _answer(self, run: Run) -> dict[str, Any]:
+        payload = run.job.payload
+        run.dialect = self._detect(payload)
+        run.request = run.dialect.decode_request(payload)
+        request = run.request = self._pipelines.settle(run.request)
+        _check_format(request)
+        parcel = self._delivery.parcel(run.job, request)
+        try:
+            async with asyncio.timeout(self._limits.job_seconds), self._counted(run.job):
+                result = await self._found(run, request, parcel)
+                result = result or await self._made(run, request, parcel)
+        except TimeoutError as error:
+            raise _timed_out(self._limits.job_seconds) from error
+        log.info("done", extra=figures(result))
+        result = await self._posted(run, result)
+        return run.dialect.encode_response(result)
+
+    @asynccontextmanager
+    async def _counted(self, job: Job) -> AsyncIterator[None]:
+        """Refuse a job that has killed workers; have it noted that one is under way."""
+        if not self._limits.attempts:
+            yield
+            return
+        name = job.file_prefix
+        before = await asyncio.to_thread(self._attempts.begin, name)
+        self._under_way.add(name)
+        try:
+            if before >= self._limits.attempts:
+                raise _poison(before)
+            yield
+        finally:
+            self._under_way.discard(name)
+            await asyncio.to_thread(self._attempts.end, name)
+
+    async def _found(
+        self, run: Run, request: GenerationRequest, parcel: Parcel
+    ) -> GenerationResult | None:
+        """What an earlier try of this job has brought to its place already."""
+        kept = await asyncio.to_thread(self._delivery.found, parcel)
+        result = again(request, run.job, kept) if kept else None
+        if result is None:
+            return None
+        log.info("found what an earlier try of this job has made")
+        return replace(result, total_seconds=run.watch.total())
+
+    async def _made(self, run: Run, request: GenerationRequest, parcel: Parcel) -> GenerationResult:
+        self._get_ready(parcel)
+        with tempfile.TemporaryDirectory(prefix="worker-video-") as folder:
+            path = Path(folder) / parcel.item.name
+            async with telling(
+                self._progress, self._pace, run.job, request, run.dialect, parcel
+            ) as tell:
+                order = Order(
+                    request=request,
+                    path=path,
+                    watch=run.watch,
+                    on_stage=tell.stage,
+                    on_step=tell.step,
+                    stop=run.stop,
+                )
+                clip = await self._maker.make(order)
+                tell.stage(Stage.STORE)
+                result = result_of(request, run.job, clip, path)
+                with run.watch.measure("store"):
+                    delivered = await self._deliver(run, parcel, path, result)
+                result = brought(result, delivered, run.watch, parcel.warnings)
+                await self._keep_answer(run, parcel, Path(folder), result)
+                return result
+
+    def _get_ready(self, parcel: Parcel) -> None:
+        """Have the storage's client built and connected while the model denoises."""
+        task = asyncio.ensure_future(asyncio.to_thread(parcel.storage.warm))
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def _deliver(
+        self, run: Run, parcel: Parcel, path: Path, result: GenerationResult
+    ) -> Delivered:
+        """Bring the video to its place; one that was cancelled meanwhile is taken back."""
+        facts = {**parcel.item.facts, **facts_of(result)}
+        parcel = replace(parcel, item=replace(parcel.item, facts=facts))
+        answer_bytes = size_of(run.dialect.encode_response(result))
+        try:
+            return await in_thread(
+                lambda: self._delivery.deliver(
+                    parcel, path, answer_bytes=answer_bytes, stop=run.stop
+                ),
+                run.stop,
+            )
+        except asyncio.CancelledError:
+            await asyncio.to_thread(self._delivery.take_back, parcel)
+            raise
+
+    async def _posted(self, run: Run, result: GenerationResult) -> GenerationResult:
+        """Tell the request's own webhook; that it did not hear becomes a warning."""
+        told = await self._tell_webhook(run, lambda: run.dialect.encode_webhook(result))
+        return result if told else replace(result, warnings=(*result.warnings, NOT_HEARD))
+
+    async def _failed(self, run: Run, error: WorkerError) -> dict[str, Any]:
+        """The answer of a job that failed; the webhook hears of it too."""
+        job_id, dialect, request = run.job.id, run.dialect, run.request
+        if request:
+            await self._tell_webhook(
+                run, lambda: dialect.encode_failed_webhook(error, request, job_id)
+            )
+        body = dialect.encode_error(error)
+        answer = {**body, "error": body["message"]}
+        if isinstance(error, DeviceBroken):
+            self.on_broken()
+            answer["refresh_worker"] = True
+        return answer
+
+    async def _tell_webhook(self, run: Run, encode: Callable[[], dict[str, Any]]) -> bool:
+        url = run.request.delivery.webhook if run.request else None
+        if not url:
+            return True
+        try:
+            await self._webhook.post(url, encode(), message_id=run.job.file_prefix)
+        except WebhookFailed as error:
+            log.warning("the webhook did not hear: %s", error)
+            return False
+        return True
+
+    async def _keep_answer(
+        self, run: Run, parcel: Parcel, folder: Path, result: GenerationResult
+    ) -> None:
+        text = json.dumps(run.dialect.encode_response(result), ensure_ascii=False, indent=2)
+        await asyncio.to_thread(self._delivery.keep_answer, parcel, folder, text)
+
+
+#: What a caller reads whose webhook could not be told.
+NOT_HEARD = "webhook: it did not take the result, after several tries."
+
+
+def _unheard() -> None:
+    """Outside the platform nobody replaces a broken worker."""
+
+
+def _timed_out(seconds: float) -> TimedOut:
+    return TimedOut(
+        f"above {seconds:g} s",
+        public=f"The job was stopped after {seconds:g} s, this worker's JOB_TIMEOUT: ask for "
+        "fewer steps, fewer frames or a smaller size.",
+    )
+
+
+def _poison(before: int) -> PoisonJob:
+    times = "once" if before == 1 else f"{before} times"
+    return PoisonJob(
+        f"begun {times} without an end",
+        public=f"This job was begun {times} before and the worker did not survive it; it is not "
+        "tried again. Ask for fewer frames or a smaller size in a new job.",
+    )
+
+
+def _check_format(request: GenerationRequest) -> None:
+    """Refuse before generating what could not be written after."""
+    parameters, video_format = request.parameters, request.delivery.format
+    try:
+        width, height, _ = parameters.output_shape
+        check_size(video_format, width=width, height=height)
+        check_fps(video_format, parameters.output_fps)
+    except InvalidRequest as error:
+        if parameters.output_shape == parameters.shape:
+            raise
+        # The figures are not those that the caller sent for the fields that the message names.
+        raise InvalidRequest(f"after upscaling and interpolation, {error}") from error
