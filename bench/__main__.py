@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from . import tensor_to_file, whole_job
+from . import tensor_to_file, throughput, whole_job
 
 ROUNDS = 3
 MODELS = Path("out/bench-models")
@@ -27,6 +27,7 @@ def main() -> None:
     write_model(MODELS)
     _child("bench.whole_job", "truth", str(MODELS), str(TRUTH))
     encoding = rounds("bench.tensor_to_file", list(tensor_to_file.CASES))
+    lines = rounds("bench.throughput", list(throughput.CASES))
     jobs = rounds("bench.whole_job", list(whole_job.CASES), str(MODELS), str(TRUTH))
     print(
         f"\nTensor to file: float32 frames of 832x480, 81 to an mp4 or {tensor_to_file.GIF_FRAMES} "
@@ -38,6 +39,11 @@ def main() -> None:
         f"{whole_job.WIDTH}x{whole_job.HEIGHT}, {whole_job.STEPS} steps\n"
     )
     print(job_table(jobs))
+    print(
+        f"\nThroughput: {throughput.JOBS} jobs that wait, {throughput.GENERATE:g} s on the GPU "
+        f"and {throughput.ENCODE_AND_UPLOAD:g} s of encoding and upload, through the SDK's loop\n"
+    )
+    print(throughput.table(lines))
 
 
 def rounds(module: str, cases: Sequence[str], *arguments: str) -> dict[str, list[Figures]]:

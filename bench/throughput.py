@@ -1,22 +1,30 @@
 """Seconds a job through the SDK's real loop, when many wait: ours against a plain handler.
 
-A job holds the GPU for a second, and then its video is encoded and uploaded for half a second;
-both sleep in its stead, so that nothing is measured but who waits for whom.
+A job holds the GPU for a second, and then its video is encoded and uploaded for half a second. A
+GPU room and a storage that sleep stand in, so that nothing is measured but who waits for whom; the
+worker, its encoder, its progress and the SDK's loop are the real ones.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import statistics
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from loopback import Platform, Rules, WorkerProcess
+from src.generation import Clip, GenerationRequest, Parameters, Sources
+from src.pipelines.base import OnStep
+from src.storage import InlineStorage, Item, Links
 
 GENERATE = 1.0
 ENCODE_AND_UPLOAD = 0.5
@@ -37,7 +45,7 @@ def main(case: str) -> Figures:
         command = (sys.executable, "-m", __spec__.name, "work", case)
         with WorkerProcess(Path.cwd(), environment, Path(folder) / "log", command) as worker:
             platform.wait_for_worker()
-            jobs = [platform.submit({}) for _ in range(JOBS)]
+            jobs = [platform.submit({"prompt": "a fox"}) for _ in range(JOBS)]
             for job in jobs:
                 worker.wait_for(job)
     taken = min(job.taken_at or 0 for job in jobs)
@@ -64,9 +72,17 @@ def work(case: str) -> None:
 
         runpod.serverless.start({"handler": _plain})
         return
+    from src.bootstrap import build_worker
+    from src.config import Settings
     from src.door import serve
 
-    serve(_handler(), concurrency=concurrency)
+    gpu = Gpu()
+    worker = build_worker(
+        Settings(max_attempts=0),
+        pipelines=gpu,
+        storage=Upload(gpu),  # every other room is the real one
+    )
+    serve(worker.handle, concurrency=concurrency)
 
 
 def _plain(_job: Job) -> dict[str, Any]:
@@ -75,16 +91,65 @@ def _plain(_job: Job) -> dict[str, Any]:
     return {}
 
 
-def _handler() -> Callable[[Job], Any]:
-    gpu = asyncio.Lock()
+class Gpu:
+    """A GPU room that sleeps, and gives a few grey frames."""
 
-    async def handle(_job: Job) -> dict[str, Any]:
-        async with gpu:
-            await asyncio.to_thread(time.sleep, GENERATE)
-        await asyncio.to_thread(time.sleep, ENCODE_AND_UPLOAD)
-        return {}
+    def __init__(self) -> None:
+        """Nothing is decoded yet."""
+        self.decoded = 0.0
 
-    return handle
+    def settle(self, request: GenerationRequest) -> GenerationRequest:
+        """All defaults."""
+        asked = Parameters(width=64, height=64, num_frames=8, fps=8, num_inference_steps=10, seed=0)
+        return replace(request, model="sleep", parameters=request.parameters.over(asked))
+
+    def load(self, request: GenerationRequest) -> None:
+        """Nothing to load."""
+
+    def generate(
+        self,
+        model: None,  # noqa: ARG002  the room's protocol has it
+        request: GenerationRequest,
+        *,
+        on_step: OnStep,
+        sources: Sources,  # noqa: ARG002
+    ) -> Clip:
+        """Ten steps, and then frames at once."""
+        width, height, num_frames = request.parameters.shape
+        for step in range(1, 11):
+            time.sleep(GENERATE / 10)
+            on_step(step, 10)
+
+        def chunks() -> Iterator[Any]:
+            yield np.full((num_frames, height, width, 3), 128, np.uint8)
+            self.decoded = time.monotonic()
+
+        return Clip(
+            width=width, height=height, num_frames=num_frames, fps=Fraction(8), chunks=chunks()
+        )
+
+    def warm(self) -> str:
+        """It is never cold."""
+        return "sleep"
+
+    def check_weights(self) -> None:
+        """There are none."""
+
+    def check_device(self) -> None:
+        """There is none."""
+
+
+class Upload(InlineStorage):
+    """Takes as long as encoding has left of its time; the encoder itself is the real one."""
+
+    def __init__(self, gpu: Gpu) -> None:
+        """The upload ends so many seconds after the last frame was decoded."""
+        self._gpu = gpu
+
+    def save(self, path: Path, item: Item, *, stop: threading.Event | None = None) -> Links:
+        """Sleep, then give the bytes."""
+        time.sleep(max(0.0, self._gpu.decoded + ENCODE_AND_UPLOAD - time.monotonic()))
+        return super().save(path, item, stop=stop)
 
 
 if __name__ == "__main__":

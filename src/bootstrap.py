@@ -37,7 +37,7 @@ def build_worker(
     Raises ModelNotLoaded when no weights are there, UnknownModel when the default model's are
     not, and ValueError (pydantic's) for a setting or manifest that is wrong.
     """
-    settings = settings or Settings()
+    settings, platform = settings or Settings(), platform or Platform()
     media = media or build_media(settings)
     storage = storage or build_storage(settings)
     return Worker(
@@ -46,9 +46,13 @@ def build_worker(
         media=media,
         delivery=build_delivery(settings, storage, media),
         attempts=attempts or build_attempts(settings, storage),
-        progress=progress or build_progress(platform or Platform()),
+        progress=progress or build_progress(platform),
         webhook=webhook or build_webhook(settings),
-        limits=Limits(job_seconds=settings.job_timeout, attempts=settings.max_attempts),
+        limits=Limits(
+            job_seconds=settings.job_timeout,
+            attempts=settings.max_attempts,
+            redelivery=platform.is_there,
+        ),
     )
 
 

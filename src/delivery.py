@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from .errors import EncodingError, ResultTooLarge, StorageError
+from .errors import BlockedUrl, EncodingError, ResultTooLarge, StorageError
 from .generation import Delivery as Request
 from .generation import GenerationRequest, VideoFormat
 from .job import Job
@@ -143,16 +143,18 @@ class Delivery:
             return self._in_the_answer(parcel, path, room, stop)
         try:
             links = parcel.storage.save(path, parcel.item, stop=stop)
-        except StorageError as error:
+        except (StorageError, BlockedUrl) as error:  # an address may have become a private one
             log.error("the video could not be stored: %s", error)  # noqa: TRY400  it says it all
             return self._instead(parcel, path, room, stop)
         return self._stored(parcel, path, links, stop)
 
     def take_back(self, parcel: Parcel) -> None:
         """Have a video gone that nobody waits for any more; failing is logged."""
+        items = [parcel.item, *([_beside(parcel.item, ".jpg")] if self._poster else [])]
         try:
-            parcel.storage.discard(parcel.item)
-        except StorageError as error:
+            for item in items:
+                parcel.storage.discard(item)
+        except (StorageError, BlockedUrl) as error:
             log.warning("a cancelled job's video may be left: %s", error)
 
     def keep_answer(self, parcel: Parcel, folder: Path, text: str) -> None:
@@ -185,11 +187,10 @@ class Delivery:
 
     def _beside(self, parcel: Parcel, path: Path, suffix: str, content_type: str) -> Links | None:
         """Keep another file under the video's name; None when that fails, which harms nothing."""
-        name = Path(parcel.item.name).with_suffix(suffix).name
-        item = replace(parcel.item, name=name, content_type=content_type)
+        item = replace(_beside(parcel.item, suffix), content_type=content_type)
         try:
             return parcel.storage.save(path, item)
-        except StorageError as error:
+        except (StorageError, BlockedUrl) as error:
             log.warning("%s could not be stored: %s", suffix, error)
             return None
 
@@ -241,6 +242,10 @@ class Delivery:
                 "bucket, or ask for fewer frames or a smaller size.",
             ) from error
         return target, size
+
+
+def _beside(item: Item, suffix: str) -> Item:
+    return replace(item, name=Path(item.name).with_suffix(suffix).name)
 
 
 def _links(storage: Storage, item: Item) -> Links | None:

@@ -3,14 +3,16 @@ import base64
 import io
 import json
 import logging
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from PIL import Image
 
 from src.bootstrap import build_worker
-from src.config import Settings
+from src.config import Platform, Settings
 from src.errors import DeviceBroken, OutOfMemory
 from src.generation import Stage
 from src.logs import JsonLines
@@ -30,11 +32,38 @@ def make_worker(
 ) -> Worker:
     return build_worker(
         Settings(allow_private_urls=True, **settings),
+        platform=Platform(webhook_get_job="http://platform.example"),
         pipelines=pipelines or FakePipelines(),
         storage=storage,
         progress=progress or HeardProgress(),
         attempts=attempts or MemoryAttempts(),
     )
+
+
+class Hooks:
+    """A caller's server that hears webhooks."""
+
+    def __init__(self) -> None:
+        self.heard: list[dict[str, Any]] = []
+        self.status = 200
+        self.url = ""
+
+    async def hear(self, request: web.Request) -> web.Response:
+        self.heard.append(await request.json())
+        return web.Response(status=self.status)
+
+
+@pytest.fixture
+async def aiohttp_hooks() -> AsyncIterator[Hooks]:
+    hooks = Hooks()
+    app = web.Application()
+    app.router.add_post("/hook", hooks.hear)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    hooks.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
+    yield hooks
+    await runner.cleanup()
 
 
 def job(payload: Any, job_id: str = "job-1") -> dict[str, Any]:
@@ -217,9 +246,9 @@ async def test_after_a_cancelled_job_the_next_is_done(
 
 
 async def test_the_log_names_the_job_and_never_the_prompt_or_the_key(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    caplog.handler.setFormatter(JsonLines())
+    monkeypatch.setattr(caplog.handler, "formatter", JsonLines())
     caplog.set_level(logging.DEBUG)
     body = FOX | {"key": "sk-very-secret", "prompt": "something private"}
     answer = await make_worker(storage=MemoryStorage()).handle(job(body))
@@ -417,3 +446,80 @@ async def test_the_next_job_generates_while_one_is_uploaded() -> None:
     assert not first.done()
     storage.gate.set()
     assert [(await item)["status"] for item in (first, second)] == ["success"] * 2
+
+
+async def test_a_thread_that_hangs_in_a_cancelled_job_breaks_the_worker_and_posts_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("src.worker.threads.STOP_GRACE", 0.1)
+    pipelines, broken = FakePipelines(), []
+    pipelines.gate.clear()
+    worker = make_worker(pipelines, MemoryStorage())
+    worker.on_broken = lambda: broken.append(True)
+    task = asyncio.create_task(worker.handle(job(FOX)))
+    await asyncio.to_thread(pipelines.started.wait, 10)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    pipelines.gate.set()
+
+    assert broken
+
+
+async def test_a_job_that_begins_after_the_pardon_is_not_noted() -> None:
+    attempts = MemoryAttempts()
+    worker = make_worker(storage=MemoryStorage(), attempts=attempts)
+    worker.pardon()
+    await worker.handle(job(FOX))
+
+    assert attempts.begun == {}
+
+
+async def test_a_file_of_ones_own_is_another_job_each_time() -> None:
+    storage, pipelines = MemoryStorage(), FakePipelines()
+    attempts = MemoryAttempts(local_test=9)
+    worker = build_worker(
+        Settings(),
+        platform=Platform(),
+        pipelines=pipelines,
+        storage=storage,
+        attempts=attempts,
+    )
+    for _ in range(2):
+        assert (await worker.handle(job(FOX, "local_test")))["status"] == "success"
+
+    assert len(pipelines.requests) == 2
+
+
+async def test_a_webhook_hears_of_the_video_and_of_a_failure(aiohttp_hooks: Hooks) -> None:
+    worker = make_worker(storage=MemoryStorage())
+    body = FOX | {"webhook": aiohttp_hooks.url, "track_id": 7}
+    answer = await worker.handle(job(body))
+    await worker.handle(job(body | {"width": 33}, "job-2"))
+
+    made, failed = aiohttp_hooks.heard
+    assert made["status"] == "success"
+    assert made["output"] == answer["output"]
+    assert made["track_id"] == 7
+    assert failed["status"] == "failed"
+    assert failed["message"].startswith("Processing failed: width must be even")
+    assert answer["warnings"] == []
+
+
+async def test_a_webhook_that_does_not_hear_is_a_warning(aiohttp_hooks: Hooks) -> None:
+    aiohttp_hooks.status = 404
+    worker = make_worker(storage=MemoryStorage())
+    answer = await worker.handle(job(FOX | {"webhook": aiohttp_hooks.url}))
+
+    assert answer["status"] == "success"
+    assert answer["warnings"] == ["webhook: it did not take the result, after several tries."]
+
+
+@pytest.mark.parametrize("body", [{}, {"webhook": "no url"}])
+async def test_a_request_that_cannot_be_read_tells_no_webhook(
+    aiohttp_hooks: Hooks, body: dict[str, Any]
+) -> None:
+    answer = await make_worker().handle(job({"webhook": aiohttp_hooks.url} | body | {"width": "w"}))
+
+    assert answer["status"] == "error"
+    assert aiohttp_hooks.heard == []

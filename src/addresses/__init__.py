@@ -4,7 +4,7 @@ For whoever opens a connection that a request asks for: media that comes in, res
 out to a caller's bucket, webhooks.
 """
 
-from .public import is_public
+from .public import is_literal, is_public
 from .resolver import AddressRefused, VettedResolver
 
-__all__ = ["is_public", "VettedResolver", "AddressRefused"]
+__all__ = ["is_public", "is_literal", "VettedResolver", "AddressRefused"]

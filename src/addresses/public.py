@@ -40,3 +40,14 @@ def is_public(address: str) -> bool:
 def _unwrapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     """The IPv4 address that ::ffff:a.b.c.d stands for; any other address as it is."""
     return (isinstance(address, IPv6Address) and address.ipv4_mapped) or address
+
+
+def is_literal(host: str) -> bool:
+    """Whether a host is an address, in any notation, which no resolver would be asked for."""
+    if host.replace(".", "").isdigit():
+        return True
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True

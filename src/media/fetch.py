@@ -6,7 +6,6 @@ What the bytes are is not asked here, but for a web page, which is never what wa
 import asyncio
 import re
 from http import HTTPStatus
-from ipaddress import ip_address
 
 from aiohttp import (
     ClientConnectorCertificateError,
@@ -26,7 +25,7 @@ from aiohttp import (
 from aiohttp.abc import AbstractResolver
 from yarl import URL
 
-from ..addresses import AddressRefused, VettedResolver, is_public
+from ..addresses import AddressRefused, VettedResolver, is_literal, is_public
 from ..errors import BlockedUrl, FetchFailed, InvalidRequest
 from ..generation import MediaReference
 from .inline import decode_inline
@@ -152,7 +151,7 @@ class Fetcher:
             raise BlockedUrl(f"{field}: only http and https URLs are fetched, got {url.scheme}")
         if url.raw_user is not None or url.raw_password is not None:
             raise BlockedUrl(f"{field}: a URL with a user name or a password in it is not fetched")
-        if _is_literal(url.raw_host or "") and not self._allows(url.raw_host or ""):
+        if is_literal(url.raw_host or "") and not self._allows(url.raw_host or ""):
             raise _private(url, field=field)
 
     def _allows(self, address: str) -> bool:
@@ -175,17 +174,6 @@ def _location(response: ClientResponse, url: URL, *, field: str) -> URL:
     if not location:
         raise FetchFailed(f"{field}: {_shown(url)} redirects without saying where to")
     return _parsed(location, field=field, base=url)
-
-
-def _is_literal(host: str) -> bool:
-    """Whether this host is an address, in any notation, which no resolver would be asked for."""
-    if host.replace(".", "").isdigit():
-        return True
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _private(url: URL, *, field: str) -> BlockedUrl:

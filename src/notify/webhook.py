@@ -35,7 +35,7 @@ from aiohttp.abc import AbstractResolver
 from standardwebhooks import Webhook as Signer
 from yarl import URL
 
-from ..addresses import AddressRefused, VettedResolver, is_public
+from ..addresses import AddressRefused, VettedResolver, is_literal, is_public
 from ..errors import WebhookFailed
 
 _SECRET_PREFIX = "whsec_"  # noqa: S105  the word before a secret
@@ -174,7 +174,7 @@ class Webhook:
             raise WebhookFailed("the webhook's URL must be http or https, with a host in it")
         if url.raw_user is not None or url.raw_password is not None:
             raise WebhookFailed(f"the webhook to {host} has a user name or a password in its URL")
-        if _is_literal(host) and not self._allows(host):
+        if is_literal(host) and not self._allows(host):
             raise WebhookFailed(f"the webhook to {host} was not sent: the address is private")
         return url
 
@@ -244,11 +244,6 @@ def _json(payload: Mapping[str, Any]) -> str:
         return json.dumps(dict(payload), allow_nan=False)
     except (TypeError, ValueError):
         raise WebhookFailed("the webhook's payload cannot be written as JSON") from None
-
-
-def _is_literal(host: str) -> bool:
-    """Whether this host is an address, in any notation, which no resolver would be asked for."""
-    return ":" in host or host.replace(".", "").isdigit()
 
 
 def _status(status: int) -> str:

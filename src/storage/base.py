@@ -41,7 +41,11 @@ class Kept:
 
 
 class Storage(Protocol):
-    """A place for finished videos. Everything here may block, and is called from threads."""
+    """A place for finished videos. Everything here may block, and is called from threads.
+
+    Where a request has named the place, `find`, `save`, `discard` and `check` raise BlockedUrl if
+    it leads to an address that we refuse.
+    """
 
     @property
     def forgets(self) -> bool:

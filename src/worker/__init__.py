@@ -11,8 +11,7 @@ import logging
 import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,26 +20,25 @@ from ..delivery import Delivered, Delivery, Parcel, size_of
 from ..dialects import DEFAULT, Dialect
 from ..errors import (
     DeviceBroken,
-    InvalidRequest,
-    PoisonJob,
     RequestError,
     ServiceError,
-    TimedOut,
     WebhookFailed,
     WorkerError,
 )
 from ..generation import GenerationRequest, GenerationResult, Stage
 from ..job import Job
 from ..logs import job_scope
-from ..media import Media, check_fps, check_size
+from ..media import Media
 from ..notify import Pace, Progress, Webhook
 from ..pipelines.base import PipelineRoom
 from ..stopwatch import Stopwatch
 from ..storage import Attempts
 from .making import Maker, Order
+from .notes import Notes
+from .refusals import check_format, timed_out
 from .results import again, brought, facts_of, figures, result_of
 from .telling import telling
-from .threads import in_thread
+from .threads import Stuck, in_thread
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +50,8 @@ class Limits:
     job_seconds: float = 3600.0
     #: How often a job is begun whose worker died of it; 0 is for ever.
     attempts: int = 2
+    #: Whether a job may have been handed out before. A file of one's own is another job each time.
+    redelivery: bool = True
 
 
 @dataclass(kw_only=True)
@@ -85,13 +85,12 @@ class Worker:
         self._pipelines = pipelines
         self._media = media
         self._delivery = delivery
-        self._attempts = attempts
         self._progress = progress
         self._webhook = webhook
         self._limits = limits or Limits()
         self._maker = Maker(pipelines=pipelines, media=media)
         self._pace = Pace(on_gpu=(Stage.LOAD, Stage.GENERATE))
-        self._under_way: set[str] = set()
+        self._notes = Notes(attempts, most=self._limits.attempts)
         self._background: set[asyncio.Future[None]] = set()
         #: Called when nothing more can be done in this process; the door's to set.
         self.on_broken: Callable[[], None] = _unheard
@@ -116,9 +115,8 @@ class Worker:
         log.info("%s is ready after %.1f s", name, time.monotonic() - started)
 
     def pardon(self) -> None:
-        """Forget the attempts of jobs under way: if they do not end now, it is not their fault."""
-        for name in tuple(self._under_way):
-            self._attempts.end(name)
+        """The worker is told to go: jobs under way that do not end now are not at fault. Blocks."""
+        self._notes.pardon()
 
     async def handle(self, envelope: Mapping[str, Any]) -> dict[str, Any]:
         """Do one of RunPod's jobs and give its output, in the dialect that it was asked in.
@@ -130,6 +128,12 @@ class Worker:
         with job_scope(run.job.id):
             try:
                 return await self._answer(run)
+            except Stuck as error:
+                log.exception("failed")
+                if _is_cancelled():  # nothing is posted for such a job, whatever became of it
+                    self.on_broken()
+                    raise asyncio.CancelledError from error
+                return await self._failed(run, error)
             except RequestError as error:
                 log.info("refused: %s", error)
                 return await self._failed(run, error)
@@ -145,45 +149,41 @@ class Worker:
         run.dialect = self._detect(payload)
         run.request = run.dialect.decode_request(payload)
         request = run.request = self._pipelines.settle(run.request)
-        _check_format(request)
+        check_format(request)
         parcel = self._delivery.parcel(run.job, request)
-        try:
-            async with asyncio.timeout(self._limits.job_seconds), self._counted(run.job):
-                result = await self._found(run, request, parcel)
-                result = result or await self._made(run, request, parcel)
-        except TimeoutError as error:
-            raise _timed_out(self._limits.job_seconds) from error
+        result = await self._in_time(run, request, parcel)
         log.info("done", extra=figures(result))
         result = await self._posted(run, result)
         return run.dialect.encode_response(result)
 
-    @asynccontextmanager
-    async def _counted(self, job: Job) -> AsyncIterator[None]:
-        """Refuse a job that has killed workers; have it noted that one is under way."""
-        if not self._limits.attempts:
-            yield
-            return
-        name = job.file_prefix
-        before = await asyncio.to_thread(self._attempts.begin, name)
-        self._under_way.add(name)
-        try:
-            if before >= self._limits.attempts:
-                raise _poison(before)
-            yield
-        finally:
-            self._under_way.discard(name)
-            await asyncio.to_thread(self._attempts.end, name)
-
-    async def _found(
+    async def _in_time(
         self, run: Run, request: GenerationRequest, parcel: Parcel
-    ) -> GenerationResult | None:
-        """What an earlier try of this job has brought to its place already."""
-        kept = await asyncio.to_thread(self._delivery.found, parcel)
-        result = again(request, run.job, kept) if kept else None
-        if result is None:
-            return None
-        log.info("found what an earlier try of this job has made")
-        return replace(result, total_seconds=run.watch.total())
+    ) -> GenerationResult:
+        """The result, found or made, before the job's time is over."""
+        try:
+            async with asyncio.timeout(self._limits.job_seconds) as deadline:
+                if not self._limits.redelivery:
+                    return await self._made(run, request, parcel)
+                return await self._made_once(run, request, parcel)
+        except TimeoutError as error:
+            if not deadline.expired():
+                raise
+            raise timed_out(self._limits.job_seconds) from error
+
+    async def _made_once(
+        self, run: Run, request: GenerationRequest, parcel: Parcel
+    ) -> GenerationResult:
+        """What an earlier try of this job has brought to its place; else it is made, unless
+        earlier tries have killed their workers.
+        """
+        async with self._notes.of(run.job) as noting:
+            kept = await asyncio.to_thread(self._delivery.found, parcel)
+            result = again(request, run.job, kept) if kept else None
+            if result:
+                log.info("found what an earlier try of this job has made")
+                return replace(result, total_seconds=run.watch.total())
+            self._notes.hold(await noting)
+            return await self._made(run, request, parcel)
 
     async def _made(self, run: Run, request: GenerationRequest, parcel: Parcel) -> GenerationResult:
         self._get_ready(parcel)
@@ -278,32 +278,7 @@ def _unheard() -> None:
     """Outside the platform nobody replaces a broken worker."""
 
 
-def _timed_out(seconds: float) -> TimedOut:
-    return TimedOut(
-        f"above {seconds:g} s",
-        public=f"The job was stopped after {seconds:g} s, this worker's JOB_TIMEOUT: ask for "
-        "fewer steps, fewer frames or a smaller size.",
-    )
-
-
-def _poison(before: int) -> PoisonJob:
-    times = "once" if before == 1 else f"{before} times"
-    return PoisonJob(
-        f"begun {times} without an end",
-        public=f"This job was begun {times} before and the worker did not survive it; it is not "
-        "tried again. Ask for fewer frames or a smaller size in a new job.",
-    )
-
-
-def _check_format(request: GenerationRequest) -> None:
-    """Refuse before generating what could not be written after."""
-    parameters, video_format = request.parameters, request.delivery.format
-    try:
-        width, height, _ = parameters.output_shape
-        check_size(video_format, width=width, height=height)
-        check_fps(video_format, parameters.output_fps)
-    except InvalidRequest as error:
-        if parameters.output_shape == parameters.shape:
-            raise
-        # The figures are not those that the caller sent for the fields that the message names.
-        raise InvalidRequest(f"after upscaling and interpolation, {error}") from error
+def _is_cancelled() -> bool:
+    """Whether the platform has stopped this job; our own deadline takes its cancelling back."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -50,9 +50,14 @@ async def until_done(
         return await asyncio.shield(future)
     except asyncio.CancelledError:
         stop.set()
+        future.add_done_callback(_heard)
         done, _ = await asyncio.wait([future], timeout=grace)
         if not done:
             raise Stuck(f"the job's thread did not stop within {grace:g} s") from None
-        if not future.cancelled():
-            future.exception()  # heard, so that nothing warns of it
         raise
+
+
+def _heard(future: asyncio.Future[T]) -> None:
+    """Look at what the work ended with, so that nothing warns that nobody has."""
+    if not future.cancelled():
+        future.exception()
