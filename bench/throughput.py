@@ -24,7 +24,7 @@ import numpy as np
 from loopback import Platform, Rules, WorkerProcess
 from src.generation import Clip, GenerationRequest, Parameters, Sources
 from src.pipelines.base import OnStep
-from src.storage import InlineStorage, Item, Links
+from src.storage import Item, Links, LocalFolder
 
 GENERATE = 1.0
 ENCODE_AND_UPLOAD = 0.5
@@ -80,7 +80,7 @@ def work(case: str) -> None:
     worker = build_worker(
         Settings(max_attempts=0),
         pipelines=gpu,
-        storage=Upload(gpu),  # every other room is the real one
+        storage=Upload(Path.home() / "out", gpu),  # every other room is the real one
     )
     serve(worker.handle, concurrency=concurrency)
 
@@ -139,15 +139,16 @@ class Gpu:
         """There is none."""
 
 
-class Upload(InlineStorage):
+class Upload(LocalFolder):
     """Takes as long as encoding has left of its time; the encoder itself is the real one."""
 
-    def __init__(self, gpu: Gpu) -> None:
+    def __init__(self, folder: Path, gpu: Gpu) -> None:
         """The upload ends so many seconds after the last frame was decoded."""
+        super().__init__(folder)
         self._gpu = gpu
 
     def save(self, path: Path, item: Item, *, stop: threading.Event | None = None) -> Links:
-        """Sleep, then give the bytes."""
+        """Sleep, then keep the file."""
         time.sleep(max(0.0, self._gpu.decoded + ENCODE_AND_UPLOAD - time.monotonic()))
         return super().save(path, item, stop=stop)
 
