@@ -48,8 +48,10 @@ def soak(platform: Platform, start: Start, *, warm: int, count: int) -> None:
         assert not job.flipped
     assert after.zombies == 0
     assert after.children <= before.children
-    assert after.threads <= before.threads
-    assert after.open_files <= before.open_files
+    # A pool starts another thread when two jobs first want one at once, and connections to the
+    # platform come and go; what each job left behind would be hundreds.
+    assert after.threads <= before.threads + 4
+    assert after.open_files <= before.open_files + 4
     assert after.rss_bytes < before.rss_bytes * 1.15
 
 
