@@ -64,6 +64,8 @@ class Delivered:
 
     output: str
     size_bytes: int
+    #: It is where it was meant to go, and not in the answer.
+    is_stored: bool = False
     #: Width and height, where the video was made smaller in more than bytes.
     size: tuple[int, int] | None = None
     proxy_links: tuple[str, ...] = ()
@@ -158,8 +160,8 @@ class Delivery:
             log.warning("a cancelled job's video may be left: %s", error)
 
     def keep_answer(self, parcel: Parcel, folder: Path, text: str) -> None:
-        """Put the answer beside the video, if the operator wants that; failing is logged."""
-        if not self._result_json or parcel.is_inline:
+        """Put the answer beside a stored video, if the operator wants that; failing is logged."""
+        if not self._result_json:
             return
         path = folder / "answer.json"
         path.write_text(text, "utf-8")
@@ -167,7 +169,10 @@ class Delivery:
 
     def _stored(self, parcel: Parcel, path: Path, links: Links, stop: threading.Event) -> Delivered:
         delivered = Delivered(
-            output=links.url, proxy_links=links.proxies, size_bytes=path.stat().st_size
+            output=links.url,
+            proxy_links=links.proxies,
+            size_bytes=path.stat().st_size,
+            is_stored=True,
         )
         if not self._poster or stop.is_set():
             return delivered

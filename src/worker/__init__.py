@@ -206,7 +206,8 @@ class Worker:
                 with run.watch.measure("store"):
                     delivered = await self._deliver(run, parcel, path, result)
                 result = brought(result, delivered, run.watch, parcel.warnings)
-                await self._keep_answer(run, parcel, Path(folder), result)
+                if delivered.is_stored:
+                    await self._keep_answer(run, parcel, Path(folder), result)
                 return result
 
     def _get_ready(self, parcel: Parcel) -> None:

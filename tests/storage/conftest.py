@@ -60,6 +60,7 @@ def shaky(place: Callable[..., Place], fault_proxy: FaultProxy) -> Made:  # noqa
             "sizes": SMALL_PARTS,
             "patience": patience,
             "abort_pause": 0.1,
+            "pauses": (),
         }
         return S3Storage(place(endpoint_url=fault_proxy.url), **{**usual, **options})
 

@@ -53,7 +53,7 @@ def callers(
     allows: Callable[[str], bool] = is_public,
 ) -> S3Storage:
     config = {"accessId": "A", "accessSecret": "hidden", "bucketName": "films", "endpointUrl": url}
-    return S3Storage(place_of(config), allows=allows, resolve=resolve, patience=HASTE)
+    return S3Storage(place_of(config), allows=allows, resolve=resolve, patience=HASTE, pauses=())
 
 
 @pytest.mark.parametrize(

@@ -302,3 +302,35 @@ def test_a_check_that_fails_half_way_leaves_no_file(
         shaky().check()
 
     assert bucket.listed() == []
+
+
+def test_a_bucket_that_is_away_for_longer_than_a_request_waits_gets_the_video(
+    shaky: Made, fault_proxy: FaultProxy, large: Path, bucket: Bucket
+) -> None:
+    fault_proxy.down()
+    storage = shaky(attempts=1, pauses=(0.1, 0.1, 1.0))
+    threading.Timer(0.6, fault_proxy.up).start()
+    storage.save(large, ITEM)
+
+    assert bucket.read(KEY) == large.read_bytes()
+    assert eventually(lambda: bucket.uploads() == [])
+
+
+def test_what_will_not_pass_is_not_tried_again(
+    shaky: Made, fault_proxy: FaultProxy, small: Path
+) -> None:
+    fault_proxy.fault(Status(403, "AccessDenied"), on="PutObject")
+    with pytest.raises(StorageError, match="AccessDenied"):
+        shaky(pauses=(60.0,)).save(small, ITEM)
+
+    assert fault_proxy.operations().count("PutObject") == 1
+
+
+def test_a_pause_ends_when_the_job_is_stopped(
+    shaky: Made, fault_proxy: FaultProxy, small: Path
+) -> None:
+    fault_proxy.down()
+    stop = threading.Event()
+    threading.Timer(0.3, stop.set).start()
+    with pytest.raises(StorageError, match="stopped"):
+        shaky(attempts=1, pauses=(60.0,)).save(small, ITEM, stop=stop)

@@ -196,7 +196,3 @@ def _judged(connection: Any, allows: Allows, resolve: Resolve) -> list[str]:  # 
     if not all(allows(address) for address in addresses):
         raise AddressRefused(host)
     return addresses
-
-
-def _no_address(error: OSError) -> socket.gaierror:
-    return socket.gaierror(error.errno, "it has no address")

@@ -31,6 +31,12 @@ class Guard:
         if time.monotonic() > self._deadline:
             raise Stopped(f"it took longer than {self._seconds:g} s")
 
+    def wait(self, seconds: float) -> None:
+        """Pause, and begin anew; raises Stopped as soon as it is time to end."""
+        self._stop.wait(seconds)
+        self.renew()
+        self()
+
     def halt(self) -> None:
         """Have all parts end: one of them failed."""
         self._halted.set()

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 DAY = 24 * 3600
+#: Seconds after which a save that failed for now is begun anew.
+PAUSES = (1.0, 3.0, 9.0)
 
 
 class S3Storage:
@@ -44,13 +46,15 @@ class S3Storage:
         resolve: Resolve | None = None,
         patience: Patience | None = None,
         sizes: Sizes | None = None,
+        pauses: tuple[float, ...] = PAUSES,
         save_timeout: float = 900,
         abort_pause: float = FIRST_PAUSE,
     ) -> None:
         """Times are in seconds; nothing is asked of the bucket yet.
 
         `allows` judges the addresses that are connected to, for a place that a request named;
-        `resolve` stands in for the system's resolver. Without `cdn_base_url` links are signed.
+        `resolve` stands in for the system's resolver. A save that fails for now is begun anew
+        after each of the `pauses`. Without `cdn_base_url` links are signed.
         """
         self.clients = Clients(place, patience=patience, allows=allows, resolve=resolve)
         self.unfinished = Unfinished(self.clients, first_pause=abort_pause)
@@ -61,7 +65,10 @@ class S3Storage:
         self._cdn_base_url = cdn_base_url.rstrip("/") if cdn_base_url else None
         self._save_timeout = save_timeout
         self._uploader = Uploader(
-            clients=self.clients, unfinished=self.unfinished, sizes=sizes or Sizes()
+            clients=self.clients,
+            unfinished=self.unfinished,
+            sizes=sizes or Sizes(),
+            pauses=pauses,
         )
 
     @property

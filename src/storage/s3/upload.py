@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,8 @@ from .failures import client_error, code_of, other_errors, status_of
 from .guard import Guard
 from .multipart import Multipart, expected_etag
 from .unfinished import Unfinished
+
+log = logging.getLogger(__name__)
 
 #: Failures of one transfer, not of the bucket: the file is sent once more.
 _SEND_AGAIN = (
@@ -56,10 +59,28 @@ class Uploader:
     clients: Clients
     unfinished: Unfinished
     sizes: Sizes
+    #: Seconds after which a file that could not be sent is sent once more, and how often so.
+    pauses: tuple[float, ...] = ()
     _takes_tags: bool = field(default=True, init=False)
 
     def send(self, path: Path, headers: Headers, guard: Guard) -> None:
-        """Put the file there, once more if it was spoilt on its way."""
+        """Put the file there, with more patience than the client has for one request: what is in
+        it has cost minutes.
+        """
+        for pause in self.pauses:
+            try:
+                self._send_whole(path, headers, guard)
+            except (client_error(), *other_errors()) as error:
+                if not _may_pass(error):
+                    raise
+                log.warning("storing %s did not work; once more in %g s", headers.key, pause)
+                guard.wait(pause)
+            else:
+                return
+        self._send_whole(path, headers, guard)
+
+    def _send_whole(self, path: Path, headers: Headers, guard: Guard) -> None:
+        """Once more at once if it was spoilt on its way."""
         try:
             self._send(path, headers, guard)
         except client_error() as error:
@@ -164,6 +185,12 @@ class Uploader:
 
     def _at(self, key: str) -> dict[str, str]:
         return {"Bucket": self.clients.place.bucket, "Key": key}
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether the same may work a little later: the server's failure, or the network's."""
+    status = status_of(error)
+    return status in (0, 408, 429) or status >= 500
 
 
 def _bare(etag: str | None) -> str:
