@@ -512,7 +512,9 @@ async def test_a_webhook_that_does_not_hear_is_a_warning(aiohttp_hooks: Hooks) -
     answer = await worker.handle(job(FOX | {"webhook": aiohttp_hooks.url}))
 
     assert answer["status"] == "success"
-    assert answer["warnings"] == ["webhook: it did not take the result, after several tries."]
+    assert answer["warnings"] == [
+        "webhook: not told: the webhook to 127.0.0.1 was answered 404 Not Found"
+    ]
 
 
 @pytest.mark.parametrize("body", [{}, {"webhook": "no url"}])

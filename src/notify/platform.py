@@ -82,17 +82,25 @@ class PlatformProgress:
             updates.tell(report)
 
     async def finished(self, job_id: str) -> None:
-        """Drop what waits, and wait for what is on its way; when cancelled, cut that off."""
+        """Drop what waits, and wait for what is on its way; when cancelled, cut that off.
+
+        With the last job the connections end: nobody says when the process will.
+        """
         if updates := self._jobs.pop(job_id, None):
-            await updates.end()
+            try:
+                await updates.end()
+            finally:
+                await self._hang_up()
 
     async def close(self) -> None:
         """End every job's updates, and the connections."""
         for job_id in list(self._jobs):
             await self.finished(job_id)
-        if self._session:
-            await self._session.close()
-            self._session = None
+
+    async def _hang_up(self) -> None:
+        if self._session and not self._jobs:
+            session, self._session = self._session, None
+            await session.close()
 
     async def _post(self, job_id: str, output: Mapping[str, object]) -> None:
         body = {"status": "IN_PROGRESS", "output": dict(output)}

@@ -236,8 +236,10 @@ class Worker:
 
     async def _posted(self, run: Run, result: GenerationResult) -> GenerationResult:
         """Tell the request's own webhook; that it did not hear becomes a warning."""
-        told = await self._tell_webhook(run, lambda: run.dialect.encode_webhook(result))
-        return result if told else replace(result, warnings=(*result.warnings, NOT_HEARD))
+        failure = await self._tell_webhook(run, lambda: run.dialect.encode_webhook(result))
+        if failure is None:
+            return result
+        return replace(result, warnings=(*result.warnings, f"webhook: not told: {failure}"))
 
     async def _failed(self, run: Run, error: WorkerError) -> dict[str, Any]:
         """The answer of a job that failed; the webhook hears of it too."""
@@ -253,26 +255,25 @@ class Worker:
             answer["refresh_worker"] = True
         return answer
 
-    async def _tell_webhook(self, run: Run, encode: Callable[[], dict[str, Any]]) -> bool:
+    async def _tell_webhook(
+        self, run: Run, encode: Callable[[], dict[str, Any]]
+    ) -> WebhookFailed | None:
+        """Post to the request's own webhook, if it has one; gives why it did not hear."""
         url = run.request.delivery.webhook if run.request else None
         if not url:
-            return True
+            return None
         try:
             await self._webhook.post(url, encode(), message_id=run.job.file_prefix)
         except WebhookFailed as error:
-            log.warning("the webhook did not hear: %s", error)
-            return False
-        return True
+            log.warning("the webhook was not told: %s", error)
+            return error
+        return None
 
     async def _keep_answer(
         self, run: Run, parcel: Parcel, folder: Path, result: GenerationResult
     ) -> None:
         text = json.dumps(run.dialect.encode_response(result), ensure_ascii=False, indent=2)
         await asyncio.to_thread(self._delivery.keep_answer, parcel, folder, text)
-
-
-#: What a caller reads whose webhook could not be told.
-NOT_HEARD = "webhook: it did not take the result, after several tries."
 
 
 def _unheard() -> None:

@@ -445,19 +445,22 @@ async def test_the_first_result_of_a_job_that_was_handed_in_twice_ends_its_updat
     assert listener.steps() == [1]
 
 
-async def test_one_connection_serves_the_updates_of_all_jobs(
+async def test_one_connection_serves_the_updates_of_jobs_until_none_is_under_way(
     make: MakeProgress, listener: Listener, report: Reports
 ) -> None:
     listener.words = "x" * 300_000  # does not come together with the status
     progress = make()
+    progress.started("last", encode)
     for job_id in ("a", "b", "c"):
         progress.started(job_id, encode)
         for step in (1, 2):
             progress.tell(report(job_id, step=step))
             await until(lambda job_id=job_id, step=step: len(listener.posts[job_id]) == step)  # type: ignore[misc]
         await progress.finished(job_id)
-
-    assert len(listener.connections) == 1
+    (connection,) = listener.connections
+    assert not connection.is_closing()
+    await progress.finished("last")
+    await until(connection.is_closing)
 
 
 async def test_close_ends_what_is_under_way(
