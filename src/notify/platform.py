@@ -62,6 +62,7 @@ class PlatformProgress:
         self._interval = interval
         self._timeout = timeout
         self._jobs: dict[str, _Updates] = {}
+        self._ending: set[_Updates] = set()
         self._session: ClientSession | None = None
 
     def started(self, job_id: str, encode: Encode) -> None:
@@ -87,9 +88,11 @@ class PlatformProgress:
         With the last job the connections end: nobody says when the process will.
         """
         if updates := self._jobs.pop(job_id, None):
+            self._ending.add(updates)
             try:
                 await updates.end()
             finally:
+                self._ending.discard(updates)
                 await self._hang_up()
 
     async def close(self) -> None:
@@ -98,7 +101,7 @@ class PlatformProgress:
             await self.finished(job_id)
 
     async def _hang_up(self) -> None:
-        if self._session and not self._jobs:
+        if self._session and not self._jobs and not self._ending:
             session, self._session = self._session, None
             await session.close()
 
