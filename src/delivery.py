@@ -59,6 +59,15 @@ class Parcel:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Found:
+    """A video of an earlier try."""
+
+    video: Kept
+    #: The link of the jpg beside it.
+    poster: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Delivered:
     """A video that has arrived."""
 
@@ -121,16 +130,20 @@ class Delivery:
             warnings=tuple(_not_done(storage, item, asked)),
         )
 
-    def found(self, parcel: Parcel) -> Kept | None:
+    def found(self, parcel: Parcel) -> Found | None:
         """The video that an earlier try of this job has brought there already, if any."""
+        kept = self._find(parcel, parcel.item)
+        if kept is None or kept.facts.get("request") != parcel.item.facts["request"]:
+            return None
+        poster = self._find(parcel, _beside(parcel.item, ".jpg")) if self._poster else None
+        return Found(video=kept, poster=poster.links.url if poster else None)
+
+    def _find(self, parcel: Parcel, item: Item) -> Kept | None:
         try:
-            kept = parcel.storage.find(parcel.item)
+            return parcel.storage.find(item)
         except StorageError as error:
             log.warning("could not look for an earlier result: %s", error)
             return None
-        if kept is None or kept.facts.get("request") != parcel.item.facts["request"]:
-            return None
-        return kept
 
     def deliver(
         self, parcel: Parcel, path: Path, *, answer_bytes: int, stop: threading.Event

@@ -16,7 +16,7 @@ import pytest
 
 from src.bootstrap import build_delivery, build_media
 from src.config import Settings
-from src.delivery import Delivered, Delivery, Parcel
+from src.delivery import Delivered, Delivery, Found, Parcel
 from src.errors import BlockedUrl, InvalidRequest, ResultTooLarge, StorageError
 from src.generation import Clip, GenerationRequest, Task, VideoFormat
 from src.generation import Delivery as Asked
@@ -160,11 +160,12 @@ def test_a_result_of_the_same_request_is_found_and_of_another_is_not(noise: Path
     assert delivery.found(parcel) is None
     deliver(delivery, parcel, noise)
 
-    assert delivery.found(parcel) == Kept(
+    video = Kept(
         links=Links(url="https://cdn.example/j-1.mp4"),
         size_bytes=noise.stat().st_size,
         facts={"request": job().digest},
     )
+    assert delivery.found(parcel) == Found(video=video)
     other = replace(parcel, item=replace(parcel.item, facts={"request": "of another"}))
     assert delivery.found(other) is None
 
@@ -181,6 +182,9 @@ def test_a_poster_and_the_answer_lie_beside_the_video(noise: Path, tmp_path: Pat
     assert delivered.poster == "https://cdn.example/j-1.jpg"
     assert storage.saved["j-1.jpg"][0] == "image/jpeg"
     assert storage.saved["j-1.jpg"][1].startswith(b"\xff\xd8\xff")
+    found = delivery.found(parcel)
+    assert found
+    assert found.poster == delivered.poster
     assert storage.saved["j-1.json"] == ("application/json", b'{"status": "success"}')
 
 

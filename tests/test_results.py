@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from src.delivery import Found
 from src.generation import GenerationRequest, GenerationResult, Parameters, Task
 from src.job import Job
 from src.storage import Kept, Links
@@ -33,18 +34,18 @@ def made(**changes: Any) -> GenerationResult:
     return GenerationResult(**{**usual, **changes})
 
 
-def kept(facts: dict[str, str]) -> Kept:
-    return Kept(links=Links(url=LINK), size_bytes=1234, facts=facts)
+def found(facts: dict[str, str]) -> Found:
+    return Found(video=Kept(links=Links(url=LINK), size_bytes=1234, facts=facts))
 
 
 @pytest.mark.parametrize(
     "result",
     [made(), made(enhanced_prompt="a red fox 狐狸 at dawn"), made(enhanced_prompt="x" * 700)],
 )
-def test_an_answer_is_made_again_from_what_is_kept(result: GenerationResult) -> None:
+def test_an_answer_is_made_again_from_what_is_found(result: GenerationResult) -> None:
     other_seed = replace(REQUEST, parameters=replace(REQUEST.parameters, seed=8))
 
-    assert again(other_seed, JOB, kept(facts_of(result))) == result
+    assert again(other_seed, JOB, found(facts_of(result))) == result
 
 
 @pytest.mark.parametrize("prompt", [None, "y" * 10_000, "狐" * 3000])
@@ -53,7 +54,7 @@ def test_what_is_kept_fits_beside_an_object(prompt: str | None) -> None:
 
     assert all(len(value) <= 256 and value.isascii() for value in facts.values())
     assert sum(len(name) + len(value) for name, value in facts.items()) < 1700
-    assert again(REQUEST, JOB, kept(facts)) is not None
+    assert again(REQUEST, JOB, found(facts)) is not None
 
 
 @pytest.mark.parametrize(
@@ -61,4 +62,4 @@ def test_what_is_kept_fits_beside_an_object(prompt: str | None) -> None:
     [{}, {"made-0": "no base64!"}, {"made-0": "e30="}, {"made-0": "W10="}, {"made-1": "bnVsbA=="}],
 )
 def test_what_says_too_little_is_made_anew(facts: dict[str, str]) -> None:
-    assert again(REQUEST, JOB, kept(facts)) is None
+    assert again(REQUEST, JOB, found(facts)) is None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 
@@ -54,6 +55,18 @@ def check(device: torch.device) -> None:
         raise DeviceBroken(f"{device}: {_first_line(error)}") from error
     if total != _SIDE**3:
         raise DeviceBroken(f"{device}: a sum should be {_SIDE**3}, came to {total}")
+
+
+def check_chosen(device: torch.device, *, wanted: str, files: Path = Path("/dev")) -> None:
+    """Refuse a CPU that was fallen back to on a machine with a GPU; raises DeviceBroken.
+
+    A driver that is too old is paid for by the second, and makes a video in an hour.
+    """
+    if wanted == "auto" and device.type == "cpu" and any(files.glob("nvidia[0-9]*")):
+        raise DeviceBroken(
+            "this machine has a GPU that torch cannot use: is its driver too old for torch "
+            f"{torch.__version__}? DEVICE=cpu does without it"
+        )
 
 
 @contextmanager

@@ -36,13 +36,15 @@ CPU_SHARE = 0.5
 
 
 def quieten_libraries() -> None:
-    """Leave errors of diffusers and transformers in the log, and nothing below.
+    """Leave errors of diffusers and transformers in our log, in its form, and nothing below.
 
     They warn at each job of what cannot be helped (no torchvision, nothing kept in float32), and
     draw a bar for each file that they read.
     """
     for library in (diffusers, transformers):
         library.utils.logging.set_verbosity_error()
+        library.utils.logging.disable_default_handler()
+        library.utils.logging.enable_propagation()
         library.utils.logging.disable_progress_bar()
 
 
@@ -63,6 +65,8 @@ class Loader:
         the CPU every model lies in memory whole.
         """
         self.device = _device(device)
+        #: As the operator has it.
+        self.device_wanted = device
         self._models_dir = models_dir
         self._budget = memory_budget or _default_budget(self.device)
         self._free = free_memory or _free_memory(self.device)

@@ -21,7 +21,7 @@ from .choices import Choices
 from .clip import advice_for, clip_of, frames_of, inputs_for
 from .control import pipeline_with
 from .family import Pipeline
-from .health import check, device_errors
+from .health import check, check_chosen, device_errors
 from .loaded import LoadedModel
 from .loader import Loader
 from .loras import worn
@@ -115,6 +115,7 @@ class Pipelines:
 
     def check_device(self) -> None:
         """Try the device that the models run on, as base.py says."""
+        check_chosen(self._loader.device, wanted=self._loader.device_wanted)
         check(self._loader.device)
 
     @contextmanager

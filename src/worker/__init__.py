@@ -177,8 +177,8 @@ class Worker:
         earlier tries have killed their workers.
         """
         async with self._notes.of(run.job) as noting:
-            kept = await asyncio.to_thread(self._delivery.found, parcel)
-            result = again(request, run.job, kept) if kept else None
+            found = await asyncio.to_thread(self._delivery.found, parcel)
+            result = again(request, run.job, found) if found else None
             if result:
                 log.info("found what an earlier try of this job has made")
                 return replace(result, total_seconds=run.watch.total())

@@ -11,11 +11,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from ..delivery import Delivered
+from ..delivery import Delivered, Found
 from ..generation import Clip, GenerationRequest, GenerationResult
 from ..job import Job
 from ..stopwatch import Stopwatch
-from ..storage import Kept
 
 log = logging.getLogger(__name__)
 
@@ -73,8 +72,9 @@ def facts_of(result: GenerationResult) -> dict[str, str]:
     return whole if len(whole) <= MOST_FACTS else _packed(made)
 
 
-def again(request: GenerationRequest, job: Job, kept: Kept) -> GenerationResult | None:
+def again(request: GenerationRequest, job: Job, found: Found) -> GenerationResult | None:
     """The result that a video was answered with, from what is kept with it; None if it is not."""
+    kept = found.video
     try:
         made = _unpacked(kept.facts)
         return GenerationResult(
@@ -83,6 +83,7 @@ def again(request: GenerationRequest, job: Job, kept: Kept) -> GenerationResult 
             file_prefix=job.file_prefix,
             output=kept.links.url,
             proxy_links=kept.links.proxies,
+            poster=found.poster,
             width=int(made["width"]),
             height=int(made["height"]),
             num_frames=int(made["num_frames"]),

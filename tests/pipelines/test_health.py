@@ -1,7 +1,7 @@
 """Errors after which nothing runs on the device, and what is let go of when memory ran out."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from src.errors import DeviceBroken, GenerationCancelled, ModelNotLoaded, OutOfM
 from src.generation import GenerationRequest, Parameters, Task
 from src.manifest import AdapterEntry, AdapterKind, Manifest, ModelEntry, load_manifest
 from src.pipelines.adapters import Adapter
-from src.pipelines.health import check, device_errors, is_broken
+from src.pipelines.health import check, check_chosen, device_errors, is_broken
 from src.pipelines.loader import Loader
 from src.pipelines.misfit import blamed_on
 from src.pipelines.room import Pipelines
@@ -255,3 +255,21 @@ def test_a_model_that_memory_does_not_hold_makes_the_others_go(
         room.load(GenerationRequest(task=Task.IMG2VIDEO, model="svd"))
 
     assert room._loader.resident == []
+
+
+@pytest.mark.parametrize(
+    ("wanted", "files", "refused"),
+    [
+        ("auto", ["nvidia0", "null"], True),
+        ("auto", ["nvidiactl", "null"], False),
+        ("auto", ["null"], False),
+        ("cpu", ["nvidia0"], False),
+    ],
+)
+def test_a_cpu_is_not_taken_for_a_gpu_that_does_not_work(
+    tmp_path: Path, wanted: str, files: list[str], refused: bool
+) -> None:
+    for name in files:
+        (tmp_path / name).touch()
+    with pytest.raises(DeviceBroken, match="DEVICE=cpu") if refused else nullcontext():
+        check_chosen(torch.device("cpu"), wanted=wanted, files=tmp_path)
