@@ -46,6 +46,7 @@ docs: .venv/ready                      ## write the documents that follow from t
 	$(BIN)/python -m builder.settings_docs
 	$(BIN)/python -m builder.parameters_docs
 	$(BIN)/python -m builder.models_docs
+	$(BIN)/python -m builder.hub_files
 
 tiny-models: .venv/ready               ## random weights for every model, laid out as baked ones
 	@$(QUIET) $(BIN)/python -m builder.tiny_models $(MODELS)
