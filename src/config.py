@@ -107,8 +107,8 @@ class Settings(BaseSettings):
     job_timeout: float = Field(
         3600,
         gt=0,
-        description="Seconds for one job; stay below the endpoint's execution timeout to have a "
-        "clear error.",
+        description="Seconds until a job's video must be there; stay below the endpoint's "
+        "execution timeout to have a clear error.",
     )
     max_attempts: int = Field(
         2,
@@ -151,7 +151,6 @@ class Platform(BaseSettings):
 
     webhook_get_job: str | None = None
     webhook_post_output: str | None = None
-    endpoint_id: str | None = None
     pod_id: str | None = None
     #: The SDK's own lines: at its default, DEBUG, it prints whole answers.
     log_level: str = "INFO"

@@ -159,26 +159,35 @@ class Delivery:
         try:
             links = parcel.storage.save(path, parcel.item, stop=stop)
         except (StorageError, BlockedUrl) as error:  # an address may have become a private one
+            if stop.is_set():  # nobody waits for it any more
+                raise
             log.error("the video could not be stored: %s", error)  # noqa: TRY400  it says it all
             return self._instead(parcel, path, room, stop)
         return self._stored(parcel, path, links, stop)
 
     def take_back(self, parcel: Parcel) -> None:
         """Have a video gone that nobody waits for any more; failing is logged."""
-        items = [parcel.item, *([_beside(parcel.item, ".jpg")] if self._poster else [])]
+        beside = {".jpg": self._poster, ".json": self._result_json}
+        others = [_beside(parcel.item, suffix) for suffix, wanted in beside.items() if wanted]
         try:
-            for item in items:
+            for item in (parcel.item, *others):
                 parcel.storage.discard(item)
         except (StorageError, BlockedUrl) as error:
             log.warning("a cancelled job's video may be left: %s", error)
 
-    def keep_answer(self, parcel: Parcel, folder: Path, text: str) -> None:
+    def keep_answer(
+        self, parcel: Parcel, folder: Path, text: str, *, stop: threading.Event
+    ) -> None:
         """Put the answer beside a stored video, if the operator wants that; failing is logged."""
         if not self._result_json:
             return
         path = folder / "answer.json"
-        path.write_text(text, "utf-8")
-        self._beside(parcel, path, ".json", "application/json")
+        try:
+            path.write_text(text, "utf-8")
+        except OSError as error:  # the disk is full; the video is where it should be
+            log.warning("the answer could not be stored: %s", error.strerror)
+            return
+        self._beside(parcel, path, ".json", "application/json", stop)
 
     def _stored(self, parcel: Parcel, path: Path, links: Links, stop: threading.Event) -> Delivered:
         delivered = Delivered(
@@ -189,25 +198,27 @@ class Delivery:
         )
         if not self._poster or stop.is_set():
             return delivered
-        poster = self._poster_of(parcel, path)
+        poster = self._poster_of(parcel, path, stop)
         if poster is None:
             return replace(delivered, warnings=("The poster could not be made or stored.",))
         return replace(delivered, poster=poster.url)
 
-    def _poster_of(self, parcel: Parcel, path: Path) -> Links | None:
+    def _poster_of(self, parcel: Parcel, path: Path, stop: threading.Event) -> Links | None:
         target = path.with_suffix(".jpg")
         try:
             self._media.poster(path, target)
         except EncodingError:
             log.exception("no poster")
             return None
-        return self._beside(parcel, target, ".jpg", "image/jpeg")
+        return self._beside(parcel, target, ".jpg", "image/jpeg", stop)
 
-    def _beside(self, parcel: Parcel, path: Path, suffix: str, content_type: str) -> Links | None:
+    def _beside(
+        self, parcel: Parcel, path: Path, suffix: str, content_type: str, stop: threading.Event
+    ) -> Links | None:
         """Keep another file under the video's name; None when that fails, which harms nothing."""
         item = replace(_beside(parcel.item, suffix), content_type=content_type)
         try:
-            return parcel.storage.save(path, item)
+            return parcel.storage.save(path, item, stop=stop)
         except (StorageError, BlockedUrl) as error:
             log.warning("%s could not be stored: %s", suffix, error)
             return None

@@ -36,7 +36,8 @@ class Job:
         """The request's body. Raises InvalidRequest where the input is no object."""
         payload = self.envelope.get("input")
         if not isinstance(payload, Mapping):
-            raise field_error("input", payload, "must be a JSON object")
+            # Its kind alone: a text may be a prompt, and the message goes into the log.
+            raise field_error("input", type(payload).__name__, "must be a JSON object")
         return payload
 
     @property

@@ -177,7 +177,7 @@ def test_a_poster_and_the_answer_lie_beside_the_video(noise: Path, tmp_path: Pat
     delivery = make_delivery(storage, bucket_poster=True, bucket_result_json=True)
     parcel = delivery.parcel(job(), request())
     delivered = deliver(delivery, parcel, path)
-    delivery.keep_answer(parcel, tmp_path, '{"status": "success"}')
+    delivery.keep_answer(parcel, tmp_path, '{"status": "success"}', stop=threading.Event())
 
     assert delivered.poster == "https://cdn.example/j-1.jpg"
     assert storage.saved["j-1.jpg"][0] == "image/jpeg"
@@ -196,6 +196,24 @@ def test_a_poster_that_cannot_be_made_is_a_warning(tmp_path: Path) -> None:
 
     assert delivered.poster is None
     assert "poster" in delivered.warnings[0]
+
+
+def test_an_answer_that_cannot_be_written_harms_nothing(tmp_path: Path) -> None:
+    storage = MemoryStorage()
+    delivery = make_delivery(storage, bucket_result_json=True)
+    parcel = delivery.parcel(job(), request())
+    delivery.keep_answer(parcel, tmp_path / "full", "{}", stop=threading.Event())
+
+    assert storage.saved == {}
+
+
+def test_an_upload_that_was_stopped_is_not_put_into_an_answer(noise: Path) -> None:
+    delivery = make_delivery(MemoryStorage(error=StorageError("it was stopped")))
+    stopped = threading.Event()
+    stopped.set()
+
+    with pytest.raises(StorageError):
+        delivery.deliver(delivery.parcel(job(), request()), noise, answer_bytes=1000, stop=stopped)
 
 
 def test_taking_back_what_is_not_there_harms_nothing() -> None:

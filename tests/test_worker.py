@@ -3,8 +3,11 @@ import base64
 import io
 import json
 import logging
+import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -16,7 +19,9 @@ from src.config import Platform, Settings
 from src.errors import DeviceBroken, OutOfMemory
 from src.generation import Stage
 from src.logs import JsonLines
+from src.storage import Item, Links
 from src.worker import Worker
+from src.worker.threads import to_the_end
 from tests.fakes import FakePipelines, HeardProgress, MemoryAttempts, MemoryStorage
 from tests.probe import probe
 
@@ -259,6 +264,26 @@ async def test_the_log_names_the_job_and_never_the_prompt_or_the_key(
     assert "sk-very-secret" not in json.dumps(answer)
 
 
+@pytest.mark.parametrize(
+    "payload",
+    [
+        FOX | {"prompt": "something private" * 1000},
+        FOX | {"prompt": ["something private"]},
+        FOX | {"negative_prompt": "something private" * 1000},
+        "something private",
+        ["something private"],
+    ],
+)
+async def test_a_prompt_that_is_refused_is_not_in_the_log(
+    payload: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    await make_worker(storage=MemoryStorage()).handle(job(payload))
+
+    assert "refused: " in caplog.text
+    assert "something private" not in caplog.text
+
+
 async def test_the_stages_of_a_job_are_told_in_their_order() -> None:
     progress = HeardProgress()
     await make_worker(storage=MemoryStorage(), progress=progress).handle(job(FOX))
@@ -267,6 +292,26 @@ async def test_the_stages_of_a_job_are_told_in_their_order() -> None:
     assert order == list(Stage)
     assert progress.bodies[0]["status"] == "processing"
     assert progress.bodies[0]["future_links"] == []
+
+
+async def test_the_log_says_what_a_job_took_that_failed_or_was_cancelled(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    await make_worker(FakePipelines(error=OutOfMemory("no room"))).handle(job(FOX))
+    pipelines = FakePipelines()
+    pipelines.gate.clear()
+    task = asyncio.create_task(make_worker(pipelines).handle(job(FOX)))
+    await asyncio.to_thread(pipelines.started.wait, 10)
+    task.cancel()
+    pipelines.gate.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    lines = {record.message: vars(record) for record in caplog.records}
+    assert lines["not done"]["code"] == "out_of_memory"
+    for line in (lines["not done"], lines["cancelled"]):
+        assert line["seconds"] >= line["generate_seconds"] >= 0
 
 
 async def test_a_link_is_told_before_there_is_a_video_and_is_the_one_that_leads_to_it() -> None:
@@ -352,6 +397,33 @@ async def test_an_answered_job_is_no_attempt_any_more(error: Exception | None) -
     assert attempts.begun == {}
 
 
+async def test_a_job_that_is_cancelled_while_it_is_noted_is_forgotten() -> None:
+    class Slow(MemoryAttempts):
+        asked, gate, noted = threading.Event(), threading.Event(), threading.Event()
+
+        def begin(self, name: str) -> int:
+            self.asked.set()
+            self.gate.wait(10)
+            before = super().begin(name)
+            self.noted.set()
+            return before
+
+    attempts = Slow()
+    worker = make_worker(storage=MemoryStorage(), attempts=attempts)
+    task = asyncio.create_task(worker.handle(job(FOX)))
+    await asyncio.to_thread(attempts.asked.wait, 10)
+    await asyncio.sleep(0.1)  # it has looked for an earlier result, and waits for the note
+    task.cancel()
+    await asyncio.sleep(0.1)
+    attempts.gate.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert await asyncio.to_thread(attempts.noted.wait, 10)
+    assert attempts.begun == {}
+    assert attempts.ended == ["job-1"]
+
+
 async def test_a_pardon_forgets_the_jobs_under_way() -> None:
     attempts, pipelines = MemoryAttempts(), FakePipelines()
     pipelines.gate.clear()
@@ -368,12 +440,12 @@ async def test_a_pardon_forgets_the_jobs_under_way() -> None:
 async def test_a_job_that_takes_too_long_is_stopped_and_the_next_is_done() -> None:
     pipelines = FakePipelines()
     pipelines.gate.clear()
-    worker = make_worker(pipelines, MemoryStorage(), job_timeout=0.2)
+    worker = make_worker(pipelines, MemoryStorage(), job_timeout=2)
     loop = asyncio.get_running_loop()
-    loop.call_later(0.5, pipelines.gate.set)
+    loop.call_later(2.3, pipelines.gate.set)
     answer = await worker.handle(job(FOX))
 
-    assert "stopped after 0.2 s, this worker's JOB_TIMEOUT" in answer["error"]
+    assert "stopped after 2 s, this worker's JOB_TIMEOUT" in answer["error"]
     assert pipelines.at_work == 0
     assert (await worker.handle(job(FOX, "job-2")))["status"] == "success"
 
@@ -433,6 +505,66 @@ async def test_a_job_that_is_cancelled_while_it_uploads_takes_its_video_back() -
     assert storage.discarded == ["job-1.mp4"]
 
 
+async def test_a_job_that_is_cancelled_twice_ends_when_its_thread_has() -> None:
+    pipelines = FakePipelines()
+    pipelines.gate.clear()
+    task = asyncio.create_task(make_worker(pipelines, MemoryStorage()).handle(job(FOX)))
+    await asyncio.to_thread(pipelines.started.wait, 10)
+    for _ in range(2):  # by its caller, and by its time being over
+        task.cancel()
+        await asyncio.sleep(0.05)
+
+    assert not task.done()
+    pipelines.gate.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert pipelines.at_work == 0
+
+
+async def test_what_is_tidied_up_is_tidied_up_to_its_end() -> None:
+    released, ended = threading.Event(), []
+
+    def tidy() -> None:
+        released.wait(10)
+        ended.append(True)
+
+    task = asyncio.create_task(to_the_end(asyncio.to_thread(tidy)))
+    for _ in range(2):
+        await asyncio.sleep(0.05)
+        task.cancel()
+    released.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert ended
+
+
+class SlowAnswers(MemoryStorage):
+    """Takes its time for what lies beside a video, until it is told to stop."""
+
+    def save(self, path: Path, item: Item, *, stop: threading.Event | None = None) -> Links:
+        if item.name.endswith(".json"):
+            self.saving.set()
+            assert stop is not None
+            assert stop.wait(10)
+        else:
+            self.saved[item.name] = (item.content_type, path.read_bytes())
+        return Links(url=f"https://cdn.example/{item.name}")
+
+
+async def test_a_job_that_is_cancelled_while_its_answer_is_kept_takes_all_back() -> None:
+    storage = SlowAnswers()
+    worker = make_worker(storage=storage, bucket_result_json=True)
+    task = asyncio.create_task(worker.handle(job(FOX)))
+    await asyncio.to_thread(storage.saving.wait, 10)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert storage.saved == {}
+    assert storage.discarded == ["job-1.mp4", "job-1.json"]
+
+
 async def test_the_next_job_generates_while_one_is_uploaded() -> None:
     storage, pipelines = MemoryStorage(), FakePipelines()
     storage.gate.clear()
@@ -446,6 +578,31 @@ async def test_the_next_job_generates_while_one_is_uploaded() -> None:
     assert not first.done()
     storage.gate.set()
     assert [(await item)["status"] for item in (first, second)] == ["success"] * 2
+
+
+class SilentStorage(MemoryStorage):
+    """Does not answer when it is to get ready."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers = Event()
+
+    def warm(self) -> None:
+        self.answers.wait(60)
+
+
+async def test_a_bucket_that_does_not_get_ready_keeps_no_job_waiting() -> None:
+    with ThreadPoolExecutor(2) as threads:
+        asyncio.get_running_loop().set_default_executor(threads)
+        storage = SilentStorage()
+        worker = make_worker(storage=storage)
+        try:
+            async with asyncio.timeout(30):
+                answers = [await worker.handle(job(FOX, f"job-{i}")) for i in range(4)]
+        finally:
+            storage.answers.set()
+
+    assert [answer["status"] for answer in answers] == ["success"] * 4
 
 
 async def test_a_thread_that_hangs_in_a_cancelled_job_breaks_the_worker_and_posts_nothing(
@@ -525,3 +682,15 @@ async def test_a_request_that_cannot_be_read_tells_no_webhook(
 
     assert answer["status"] == "error"
     assert aiohttp_hooks.heard == []
+
+
+async def test_a_video_that_is_there_is_delivered_however_late() -> None:
+    storage = MemoryStorage()
+    storage.gate.clear()
+    worker = make_worker(storage=storage, job_timeout=2)
+    task = asyncio.create_task(worker.handle(job(FOX)))
+    await asyncio.to_thread(storage.saving.wait, 10)
+    await asyncio.sleep(2.2)
+    storage.gate.set()
+
+    assert (await task)["status"] == "success"

@@ -26,6 +26,10 @@ KINDS = {
 }
 
 
+#: Fields whose words are the caller's own: messages go into the log.
+PRIVATE = frozenset({"prompt", "negative_prompt"})
+
+
 def validated(model: type[Wire], body: Mapping[str, Any]) -> Wire:
     """Read a body by its wire model.
 
@@ -93,7 +97,12 @@ def _schemas(model: type[BaseModel]) -> Mapping[str, Schema]:
 
 def broken(field: str, value: object, rule: str) -> str:
     """Name the field, the rule and the value, for values of any kind and size."""
-    return f"{field} {rule}, got {_seen(value)}"
+    return f"{field} {rule}, got {_unseen(value) if field in PRIVATE else _seen(value)}"
+
+
+def _unseen(value: object) -> str:
+    """What can be said of a value that no message shows."""
+    return f"{len(value)} characters" if isinstance(value, str) else type(value).__name__
 
 
 def _seen(value: object) -> str:

@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 from .fitness import Check, register
 from .intake import Intake, Scaler, unlike
@@ -23,6 +23,9 @@ __all__ = ["Refresh", "leave_on_sigterm", "serve"]
 log = logging.getLogger(__name__)
 
 LEFT_ALONE = "the SDK is not as expected and is left alone; missing: %s"
+
+#: Seconds that threads have to end once the worker is told to go before its first job.
+LOADING_GRACE = 2.0
 
 Handler = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
 
@@ -85,9 +88,15 @@ def leave_on_sigterm() -> None:
     """End with exit code 0 on SIGTERM, until the SDK has its own way: a container's first process
     would ignore it, for all the minutes that loading and checks may take.
     """
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGTERM, _leave)
     # The heartbeat, which is forked off, is ended by SIGTERM at the very end.
     os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))
+
+
+def _leave(*_: object) -> NoReturn:
+    # Python waits for its threads, and the one that loads a model goes on for minutes.
+    end_by_force(after=LOADING_GRACE, code=0)
+    sys.exit(0)
 
 
 @contextmanager

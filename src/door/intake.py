@@ -105,6 +105,7 @@ class Intake:
         self._end = scaler.kill_worker
         self._left: float | None = None
         self._held: list[Job] = []
+        self._to_stop: list[str] = []
         scaler.concurrency_modifier = lambda _: 2 * concurrency + 1
         scaler.jobs_fetcher = self._take
         scaler.stop_signals_fetcher = self._stopped
@@ -188,15 +189,27 @@ class Intake:
 
         Raises TimeoutError when the worker ends, which the SDK does not sleep after.
         """
-        poll = asyncio.ensure_future(self._hear(session))
-        await _open(poll, until=lambda: not self._scaler.is_alive())
-        if poll.cancelled():
-            raise TimeoutError
-        ids = poll.result()
+        if not self._to_stop:
+            await self._hear_of_stops(session)
         # A job can be stopped on its way here, or before the SDK has begun it, which then passes
         # over it.
-        await _until(lambda: all(job_id in self._scaler.jobs_tasks for job_id in ids), seconds=1)
+        await _until(
+            lambda: all(one in self._scaler.jobs_tasks for one in self._to_stop), seconds=1
+        )
+        ids, self._to_stop = self._to_stop, []
         return ids
+
+    async def _hear_of_stops(self, session: object) -> None:
+        """Ask whom to stop; what is said is held, so that it outlives a call that is cut off."""
+        poll = asyncio.ensure_future(self._hear(session))
+        try:
+            await _open(poll, until=lambda: not self._scaler.is_alive())
+        finally:
+            if poll.done() and not poll.cancelled() and not poll.exception():
+                self._to_stop += poll.result()
+        if poll.cancelled():
+            raise TimeoutError
+        poll.result()  # raises what the poll has raised
 
     def _count(self) -> int:
         return self._scaler.job_progress.get_job_count()

@@ -54,7 +54,7 @@ class PlatformProgress:
 
         `interval` is how many seconds a job's next update waits at least after the last was
         answered; `timeout` is for one update, and so the longest that `finished` takes. `headers`
-        is asked once, before the first update.
+        is asked whenever connections begin: before the first update while no other job is told of.
         """
         # Put together as the SDK does for results, which relies on a query in the template.
         self._url = url_template.replace("$RUNPOD_POD_ID", pod_id) + "&isStream=false"

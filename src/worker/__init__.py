@@ -6,6 +6,7 @@ The only catcher: what goes wrong below becomes the caller's answer here.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import json
 import logging
 import tempfile
@@ -14,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..delivery import Delivered, Delivery, Parcel, size_of
 from ..dialects import DEFAULT, Dialect
@@ -36,9 +37,11 @@ from ..storage import Attempts
 from .making import Maker, Order
 from .notes import Notes
 from .refusals import check_format, timed_out
-from .results import again, brought, facts_of, figures, result_of
+from .results import again, brought, facts_of, figures, result_of, spent
 from .telling import telling
-from .threads import Stuck, in_thread
+from .threads import Stuck, in_thread, to_the_end
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +66,8 @@ class Run:
     request: GenerationRequest | None = None
     watch: Stopwatch = field(default_factory=Stopwatch)
     stop: threading.Event = field(default_factory=threading.Event)
+    #: When it is stopped; never once there is a video to be delivered.
+    deadline: asyncio.Timeout | None = None
 
 
 class Worker:
@@ -91,7 +96,6 @@ class Worker:
         self._maker = Maker(pipelines=pipelines, media=media)
         self._pace = Pace(on_gpu=(Stage.LOAD, Stage.GENERATE))
         self._notes = Notes(attempts, most=self._limits.attempts)
-        self._background: set[asyncio.Future[None]] = set()
         #: Called when nothing more can be done in this process; the door's to set.
         self.on_broken: Callable[[], None] = _unheard
 
@@ -128,6 +132,9 @@ class Worker:
         with job_scope(run.job.id):
             try:
                 return await self._answer(run)
+            except asyncio.CancelledError:
+                log.info("cancelled", extra=spent(run.watch))
+                raise
             except Stuck as error:
                 log.exception("failed")
                 if _is_cancelled():  # nothing is posted for such a job, whatever became of it
@@ -159,14 +166,14 @@ class Worker:
     async def _in_time(
         self, run: Run, request: GenerationRequest, parcel: Parcel
     ) -> GenerationResult:
-        """The result, found or made, before the job's time is over."""
+        """The result, found, or made before the job's time is over."""
         try:
-            async with asyncio.timeout(self._limits.job_seconds) as deadline:
+            async with asyncio.timeout(self._limits.job_seconds) as run.deadline:
                 if not self._limits.redelivery:
                     return await self._made(run, request, parcel)
                 return await self._made_once(run, request, parcel)
         except TimeoutError as error:
-            if not deadline.expired():
+            if run.deadline is None or not run.deadline.expired():
                 raise
             raise timed_out(self._limits.job_seconds) from error
 
@@ -182,7 +189,8 @@ class Worker:
             if result:
                 log.info("found what an earlier try of this job has made")
                 return replace(result, total_seconds=run.watch.total())
-            self._notes.hold(await noting)
+            # Shielded: a note whose thread is still at it would come after its end.
+            self._notes.hold(await asyncio.shield(noting))
             return await self._made(run, request, parcel)
 
     async def _made(self, run: Run, request: GenerationRequest, parcel: Parcel) -> GenerationResult:
@@ -201,6 +209,8 @@ class Worker:
                     stop=run.stop,
                 )
                 clip = await self._maker.make(order)
+                if run.deadline:
+                    run.deadline.reschedule(None)
                 tell.stage(Stage.STORE)
                 result = result_of(request, run.job, clip, path)
                 with run.watch.measure("store"):
@@ -211,10 +221,13 @@ class Worker:
                 return result
 
     def _get_ready(self, parcel: Parcel) -> None:
-        """Have the storage's client built and connected while the model denoises."""
-        task = asyncio.ensure_future(asyncio.to_thread(parcel.storage.warm))
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
+        """Have the storage's client built and connected while the model denoises.
+
+        In a thread that nothing waits for: a caller's bucket may take minutes to say nothing, and
+        other jobs, or the end of the worker, would wait for it.
+        """
+        work = contextvars.copy_context().run
+        threading.Thread(target=work, args=(parcel.storage.warm,), name="warm", daemon=True).start()
 
     async def _deliver(
         self, run: Run, parcel: Parcel, path: Path, result: GenerationResult
@@ -223,15 +236,18 @@ class Worker:
         facts = {**parcel.item.facts, **facts_of(result)}
         parcel = replace(parcel, item=replace(parcel.item, facts=facts))
         answer_bytes = size_of(run.dialect.encode_response(result))
+        return await self._stored(
+            run,
+            parcel,
+            lambda: self._delivery.deliver(parcel, path, answer_bytes=answer_bytes, stop=run.stop),
+        )
+
+    async def _stored(self, run: Run, parcel: Parcel, store: Callable[[], T]) -> T:
+        """Store something in a thread; when cancelled, all that was stored is taken back."""
         try:
-            return await in_thread(
-                lambda: self._delivery.deliver(
-                    parcel, path, answer_bytes=answer_bytes, stop=run.stop
-                ),
-                run.stop,
-            )
+            return await in_thread(store, run.stop)
         except asyncio.CancelledError:
-            await asyncio.to_thread(self._delivery.take_back, parcel)
+            await to_the_end(asyncio.to_thread(self._delivery.take_back, parcel))
             raise
 
     async def _posted(self, run: Run, result: GenerationResult) -> GenerationResult:
@@ -243,6 +259,7 @@ class Worker:
 
     async def _failed(self, run: Run, error: WorkerError) -> dict[str, Any]:
         """The answer of a job that failed; the webhook hears of it too."""
+        log.info("not done", extra={"code": error.code, **spent(run.watch)})
         job_id, dialect, request = run.job.id, run.dialect, run.request
         if request:
             await self._tell_webhook(
@@ -273,7 +290,11 @@ class Worker:
         self, run: Run, parcel: Parcel, folder: Path, result: GenerationResult
     ) -> None:
         text = json.dumps(run.dialect.encode_response(result), ensure_ascii=False, indent=2)
-        await asyncio.to_thread(self._delivery.keep_answer, parcel, folder, text)
+        await self._stored(
+            run,
+            parcel,
+            lambda: self._delivery.keep_answer(parcel, folder, text, stop=run.stop),
+        )
 
 
 def _unheard() -> None:

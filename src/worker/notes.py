@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from ..errors import PoisonJob
 from ..job import Job
 from ..storage import Attempts
+from .threads import to_the_end
 
 
 class Notes:
@@ -31,9 +32,7 @@ class Notes:
             yield noting
         finally:
             self._under_way.discard(name)
-            await asyncio.wait([noting])  # else the note could come after its end
-            if self._most:
-                await asyncio.to_thread(self._attempts.end, name)
+            await to_the_end(self._end(name, noting))
 
     def hold(self, before: int) -> None:
         """Raise PoisonJob for a job that was begun too often."""
@@ -52,6 +51,11 @@ class Notes:
         self._leaving = True
         for name in tuple(self._under_way):
             self._attempts.end(name)
+
+    async def _end(self, name: str, noting: asyncio.Future[int]) -> None:
+        await asyncio.wait([noting])  # else the note could come after its end
+        if self._most:
+            await asyncio.to_thread(self._attempts.end, name)
 
     def _begin(self, name: str) -> int:
         if not self._most or self._leaving:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..delivery import Delivered, Found
-from ..generation import Clip, GenerationRequest, GenerationResult
+from ..generation import Clip, GenerationRequest, GenerationResult, Timings
 from ..job import Job
 from ..stopwatch import Stopwatch
 
@@ -101,7 +101,6 @@ def figures(result: GenerationResult) -> dict[str, Any]:
     """What was made and how long each part took, for the log: no prompt, and no link, which could
     carry a signature.
     """
-    seconds = {f"{name}_seconds": round(value, 2) for name, value in vars(result.timings).items()}
     return {
         "model": result.request.model,
         "task": str(result.request.task),
@@ -110,9 +109,18 @@ def figures(result: GenerationResult) -> dict[str, Any]:
         "num_frames": result.num_frames,
         "steps": result.request.parameters.num_inference_steps,
         "bytes": result.size_bytes,
-        "seconds": round(result.total_seconds, 2),
-        **seconds,
+        **_seconds(result.timings, result.total_seconds),
     }
+
+
+def spent(watch: Stopwatch) -> dict[str, Any]:
+    """How long a job has taken that came to nothing, for the log."""
+    return _seconds(watch.timings(), watch.total())
+
+
+def _seconds(timings: Timings, total: float) -> dict[str, Any]:
+    parts = {f"{name}_seconds": round(value, 2) for name, value in vars(timings).items()}
+    return {"seconds": round(total, 2), **parts}
 
 
 def _packed(made: dict[str, Any]) -> dict[str, str]:

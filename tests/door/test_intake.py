@@ -279,6 +279,31 @@ async def test_a_stop_for_a_job_that_never_comes_holds_nothing_up() -> None:
         assert await line.stop_signals_fetcher(None) == ["gone"]
 
 
+@pytest.mark.parametrize("seconds", [0, 0.2])
+async def test_a_stop_that_came_when_the_call_was_cut_off_is_given_at_the_next(
+    seconds: float,
+) -> None:
+    line, sent, polls = Line(), asyncio.Event(), []
+
+    async def stops(_session: object) -> list[str]:
+        polls.append(1)
+        await sent.wait()
+        return ["a"]
+
+    line.stop_signals_fetcher = stops
+    opened(line)
+    call = asyncio.ensure_future(line.stop_signals_fetcher(None))
+    await asyncio.sleep(0.1)
+    sent.set()
+    await asyncio.sleep(seconds)  # the job is not there yet
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    line.jobs_tasks = {"a": object()}
+    assert await line.stop_signals_fetcher(None) == ["a"]
+    assert len(polls) == 1
+
+
 async def test_the_stop_channel_closes_when_the_worker_ends() -> None:
     line = Line()
     line.stop_signals_fetcher = lambda _: asyncio.sleep(600, [])

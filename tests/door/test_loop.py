@@ -168,7 +168,7 @@ def test_an_sdk_that_is_not_as_expected_is_left_alone(platform: Platform, start:
     assert "missing: ['brand_new_thing']" in worker.log()
 
 
-@pytest.mark.parametrize("when", ["before", "slow"])
+@pytest.mark.parametrize("when", ["before", "slow", "loading"])
 def test_before_the_first_job_sigterm_ends_the_worker_at_once(start: Start, when: str) -> None:
     worker = start(**{when: 60}, ready=False)
     while "not open yet" not in worker.log():

@@ -8,6 +8,7 @@ import json
 import os
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from src.door import Refresh, leave_on_sigterm, serve
@@ -45,6 +46,12 @@ def slow(seconds: float) -> None:
     time.sleep(seconds)
 
 
+def in_a_thread(seconds: float) -> None:
+    """As a model is loaded: Python waits for such a thread before it ends."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(slow, seconds).result()
+
+
 def main() -> None:
     options = json.loads(os.environ.get("DOOR", "{}"))
     set_up("DEBUG", "text", on_platform=True)
@@ -57,6 +64,8 @@ def main() -> None:
     checks |= {"bucket": bad} if options.pop("bad", False) else {}
     seconds = options.pop("slow", 0)
     checks |= {"slow": lambda: slow(seconds)} if seconds else {}
+    loading = options.pop("loading", 0)
+    checks |= {"loading": lambda: in_a_thread(loading)} if loading else {}
     drained = lambda: print("told of the drain", flush=True)  # noqa: E731, T201
     serve(handle, refresh=refresh, on_drain=drained, checks=checks, **options)
 

@@ -334,3 +334,13 @@ def test_a_pause_ends_when_the_job_is_stopped(
     threading.Timer(0.3, stop.set).start()
     with pytest.raises(StorageError, match="stopped"):
         shaky(attempts=1, pauses=(60.0,)).save(small, ITEM, stop=stop)
+
+
+def test_a_bucket_that_never_answers_is_not_asked_for_long(
+    shaky: Made, fault_proxy: FaultProxy, small: Path
+) -> None:
+    fault_proxy.fault(Slow(60), on="PutObject")
+    with pytest.raises(StorageError, match="did not answer in time"):
+        shaky(attempts=2, read_timeout=0.3, pauses=(0.1, 0.1)).save(small, ITEM)
+
+    assert fault_proxy.operations() == ["PutObject"] * 2

@@ -29,7 +29,7 @@ class Patience:
     attempts: int = 5
     #: Seconds for a connection, and between two bytes of an answer.
     connect_timeout: float = 5
-    read_timeout: float = 60
+    read_timeout: float = 20
 
 
 #: For what is good to have but must not keep a job waiting.

@@ -64,6 +64,7 @@ class S3Storage:
         self._url_lifetime = url_lifetime
         self._cdn_base_url = cdn_base_url.rstrip("/") if cdn_base_url else None
         self._save_timeout = save_timeout
+        self._warming = threading.Lock()
         self._uploader = Uploader(
             clients=self.clients,
             unfinished=self.unfinished,
@@ -119,18 +120,24 @@ class S3Storage:
         return self.links(item)
 
     def discard(self, item: Item) -> None:
-        """Delete the item, if it is there; raises StorageError."""
+        """Delete the item, if it is there; seconds at most. Raises StorageError."""
         key = self.key(item)
         with explained(self._place, f"delete {key!r}"):
-            self.clients.patient.delete_object(**self._object(key))
+            self.clients.quick.delete_object(**self._object(key))
 
     def warm(self) -> None:
-        """Make the client and open a connection. Never raises."""
+        """Make the client and open a connection; not while another thread is at it, which may take
+        minutes where a bucket does not answer. Never raises.
+        """
+        if not self._warming.acquire(blocking=False):
+            return
         try:
             with explained(self._place, "be asked"):
                 self.clients.patient.head_bucket(Bucket=self._place.bucket)
         except WorkerError as error:
             log.debug("the bucket is not warm: %s", error)
+        finally:
+            self._warming.release()
 
     def check(self) -> None:
         """Put a small file, find it, follow its link, delete it. Raises StorageError that says

@@ -188,7 +188,13 @@ class Uploader:
 
 
 def _may_pass(error: Exception) -> bool:
-    """Whether the same may work a little later: the server's failure, or the network's."""
+    """Whether the same may work a little later: the server's failure, or the network's. One that
+    was given its time, as often as the client asks, and never answered has had its chance.
+    """
+    from botocore.exceptions import ReadTimeoutError
+
+    if isinstance(error, ReadTimeoutError):
+        return False
     status = status_of(error)
     return status in (0, 408, 429) or status >= 500
 
