@@ -1,0 +1,5 @@
+"""What stops a bake, said so that whoever runs it can mend it."""
+
+
+class BakeFailed(Exception):
+    """The weights could not be baked; the message names what, why and what to do."""
