@@ -4,12 +4,22 @@ Bootstrap hands the values down; no room below reads settings itself.
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"]
+
+
+def _without_dots(prefix: str) -> str:
+    """Clients of a link take such segments out of it, and its signature does not fit any more."""
+    if {".", ".."} & set(prefix.split("/")):
+        raise ValueError("must have no segment that is . or ..")
+    return prefix
+
+
+Prefix = Annotated[str, AfterValidator(_without_dots)]
 
 
 class Settings(BaseSettings):
@@ -63,8 +73,8 @@ class Settings(BaseSettings):
     bucket_addressing: Literal["auto", "path", "virtual"] = Field(
         "auto", description="Whether the bucket's name goes into the path or into the host name."
     )
-    bucket_prefix: str = Field("videos", description="Where results lie in the bucket.")
-    bucket_temp_prefix: str = Field(
+    bucket_prefix: Prefix = Field("videos", description="Where results lie in the bucket.")
+    bucket_temp_prefix: Prefix = Field(
         "temp",
         description="Where results of jobs with `temp` lie, and notes on jobs under way; "
         "`python -m src.bucket install-temp-rule` has both deleted after a day.",

@@ -694,3 +694,24 @@ async def test_a_video_that_is_there_is_delivered_however_late() -> None:
     storage.gate.set()
 
     assert (await task)["status"] == "success"
+
+
+async def test_a_job_that_is_cancelled_after_its_upload_takes_its_video_back() -> None:
+    class Slow(MemoryAttempts):
+        asked, gate = threading.Event(), threading.Event()
+
+        def end(self, name: str) -> None:
+            self.asked.set()
+            self.gate.wait(10)
+            super().end(name)
+
+    attempts, storage = Slow(), MemoryStorage()
+    task = asyncio.create_task(make_worker(storage=storage, attempts=attempts).handle(job(FOX)))
+    await asyncio.to_thread(attempts.asked.wait, 10)
+    assert storage.saved
+    task.cancel()
+    attempts.gate.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert storage.saved == {}

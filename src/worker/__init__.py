@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from ..delivery import Delivered, Delivery, Parcel, size_of
 from ..dialects import DEFAULT, Dialect
@@ -41,8 +41,6 @@ from .results import again, brought, facts_of, figures, result_of, spent
 from .telling import telling
 from .threads import Stuck, in_thread, to_the_end
 
-T = TypeVar("T")
-
 log = logging.getLogger(__name__)
 
 
@@ -66,6 +64,8 @@ class Run:
     request: GenerationRequest | None = None
     watch: Stopwatch = field(default_factory=Stopwatch)
     stop: threading.Event = field(default_factory=threading.Event)
+    #: What has to be taken back if it is cancelled now.
+    brought: Parcel | None = None
     #: When it is stopped; never once there is a video to be delivered.
     deadline: asyncio.Timeout | None = None
 
@@ -134,6 +134,8 @@ class Worker:
                 return await self._answer(run)
             except asyncio.CancelledError:
                 log.info("cancelled", extra=spent(run.watch))
+                if run.brought:
+                    await to_the_end(asyncio.to_thread(self._delivery.take_back, run.brought))
                 raise
             except Stuck as error:
                 log.exception("failed")
@@ -159,6 +161,7 @@ class Worker:
         check_format(request)
         parcel = self._delivery.parcel(run.job, request)
         result = await self._in_time(run, request, parcel)
+        run.brought = None  # from here on somebody may have been told of it
         log.info("done", extra=figures(result))
         result = await self._posted(run, result)
         return run.dialect.encode_response(result)
@@ -232,23 +235,15 @@ class Worker:
     async def _deliver(
         self, run: Run, parcel: Parcel, path: Path, result: GenerationResult
     ) -> Delivered:
-        """Bring the video to its place; one that was cancelled meanwhile is taken back."""
+        """Bring the video to its place."""
         facts = {**parcel.item.facts, **facts_of(result)}
         parcel = replace(parcel, item=replace(parcel.item, facts=facts))
         answer_bytes = size_of(run.dialect.encode_response(result))
-        return await self._stored(
-            run,
-            parcel,
+        run.brought = parcel
+        return await in_thread(
             lambda: self._delivery.deliver(parcel, path, answer_bytes=answer_bytes, stop=run.stop),
+            run.stop,
         )
-
-    async def _stored(self, run: Run, parcel: Parcel, store: Callable[[], T]) -> T:
-        """Store something in a thread; when cancelled, all that was stored is taken back."""
-        try:
-            return await in_thread(store, run.stop)
-        except asyncio.CancelledError:
-            await to_the_end(asyncio.to_thread(self._delivery.take_back, parcel))
-            raise
 
     async def _posted(self, run: Run, result: GenerationResult) -> GenerationResult:
         """Tell the request's own webhook; that it did not hear becomes a warning."""
@@ -290,10 +285,8 @@ class Worker:
         self, run: Run, parcel: Parcel, folder: Path, result: GenerationResult
     ) -> None:
         text = json.dumps(run.dialect.encode_response(result), ensure_ascii=False, indent=2)
-        await self._stored(
-            run,
-            parcel,
-            lambda: self._delivery.keep_answer(parcel, folder, text, stop=run.stop),
+        await in_thread(
+            lambda: self._delivery.keep_answer(parcel, folder, text, stop=run.stop), run.stop
         )
 
 

@@ -5,6 +5,7 @@ from urllib.request import url2pathname, urlopen
 
 import pytest
 
+from src.config import Settings
 from src.errors import StorageError
 from src.storage import InlineStorage, Item, LocalFolder, decoded_size, encoded_size
 
@@ -92,3 +93,10 @@ def test_an_inline_result_has_no_link_before_it_is_made() -> None:
 def test_the_size_of_base64_is_known_beforehand(size: int) -> None:
     assert encoded_size(size) == len(base64.b64encode(bytes(size)))
     assert decoded_size(encoded_size(size)) >= size
+
+
+@pytest.mark.parametrize("prefix", [".", "..", "a/../b", "/./a"])
+@pytest.mark.parametrize("setting", ["bucket_prefix", "bucket_temp_prefix"])
+def test_a_prefix_that_links_would_lose_is_refused(setting: str, prefix: str) -> None:
+    with pytest.raises(ValueError, match="no segment"):
+        Settings.model_validate({setting: prefix})
