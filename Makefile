@@ -5,7 +5,7 @@ MODELS := out/tiny-models
 # Without torchvision transformers says at each start that it does without.
 QUIET  := TRANSFORMERS_VERBOSITY=error
 
-.PHONY: run test seeds rounds soak check bench gpu-check clean tiny-models docs lint types contracts
+.PHONY: run test seeds rounds soak check bench gpu-check image-test clean tiny-models docs lint types contracts
 
 run: .venv/ready $(MODELS)/ready      ## make the video of test_input.json into out/
 	@MODELS_DIR=$(MODELS) OUTPUT_DIR=out RUNPOD_LOG_LEVEL=WARN $(BIN)/python handler.py
@@ -40,6 +40,9 @@ gpu-check: .venv/ready                 ## each family at full size on random wei
 
 bench: .venv/ready                     ## speed, as ratios against what a user would do instead
 	$(BIN)/python -m bench
+
+image-test: .venv/ready                ## build the image without Docker, and have it do jobs; as root on Debian
+	$(BIN)/python -m builder.image_test
 
 docs: .venv/ready                      ## write the documents that follow from the code
 	$(BIN)/python -m builder.api_docs
