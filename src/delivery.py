@@ -120,14 +120,15 @@ class Delivery:
             temp=asked.temp,
             facts={"request": job.digest},
         )
+        links = _links(storage, item) if asked.instant_response else None
         return Parcel(
             storage=storage,
             item=item,
             video_format=asked.format,
             limit_bytes=self._sync_limit_bytes if job.waits else self._limit_bytes,
             as_base64=asked.as_base64,
-            links=_links(storage, item) if asked.instant_response else None,
-            warnings=tuple(_not_done(storage, item, asked)),
+            links=links,
+            warnings=tuple(_not_done(job, asked, storage, links)),
         )
 
     def found(self, parcel: Parcel) -> Found | None:
@@ -285,9 +286,11 @@ def _links(storage: Storage, item: Item) -> Links | None:
         return None
 
 
-def _not_done(storage: Storage, item: Item, asked: Request) -> Iterator[str]:
+def _not_done(job: Job, asked: Request, storage: Storage, links: Links | None) -> Iterator[str]:
     """Nothing that a caller asks for is dropped in silence."""
-    if asked.instant_response and _links(storage, item) is None:
+    if asked.as_base64 and job.s3_config is not None:
+        yield "s3Config: not used where base64 is asked for, ignored"
+    if asked.instant_response and links is None:
         yield (
             "instant_response: the video comes back in the answer, so that no link is known "
             "before, ignored"

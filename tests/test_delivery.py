@@ -222,3 +222,10 @@ def test_taking_back_what_is_not_there_harms_nothing() -> None:
     delivery.take_back(delivery.parcel(job(), request()))
 
     assert storage.discarded == ["j-1.mp4"]
+
+
+@pytest.mark.parametrize(("s3_config", "count"), [(S3, 1), (None, 0)])
+def test_a_bucket_that_base64_leaves_without_use_is_a_warning(s3_config: Any, count: int) -> None:
+    parcel = make_delivery().parcel(job(s3Config=s3_config), request(as_base64=True))
+
+    assert [said.partition(":")[0] for said in parcel.warnings] == ["s3Config"] * count

@@ -3,10 +3,11 @@
 from fractions import Fraction
 from pathlib import Path
 
-from ..errors import EncodingError, field_error
+from ..errors import field_error
 from ..generation import Clip, VideoFormat
 from .gif import write_gif
 from .mp4 import Mp4Options, write_mp4
+from .whole import whole
 
 #: Players take a GIF's delay of less than 2/100 s for 10/100 s.
 _MAX_GIF_FPS = 50
@@ -40,14 +41,8 @@ def write(
     """
     check_size(video_format, width=clip.width, height=clip.height)
     check_fps(video_format, clip.fps)
-    try:
+    with whole(path, failure="the video could not be written"):
         if video_format is VideoFormat.GIF:
             write_gif(clip, path)
         else:
             write_mp4(clip, path, options=mp4, ffmpeg=ffmpeg)
-    except OSError as error:
-        path.unlink(missing_ok=True)
-        raise EncodingError(f"the video could not be written: {error}") from error
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise

@@ -8,6 +8,7 @@ from ..errors import EncodingError
 from ..generation import VideoFormat
 from .finished import Finished, written_to
 from .sniff import sniff
+from .whole import whole
 
 #: JPEG has no place to name its colours: every viewer takes them for BT.601's, in full range.
 _TO_JPEG = (
@@ -22,7 +23,7 @@ def poster(path: Path, target: Path, *, timeout: float, ffmpeg: str) -> None:
 
     Raises EncodingError, and leaves no file then.
     """
-    try:
+    with whole(target, failure="the poster could not be written"):
         with path.open("rb") as file:
             is_gif = sniff(file.read(64)) == "GIF"
         video = Finished(
@@ -37,9 +38,3 @@ def poster(path: Path, target: Path, *, timeout: float, ffmpeg: str) -> None:
         )
         if not target.stat().st_size:
             raise EncodingError(f"{path.name} has no first frame")
-    except OSError as error:
-        target.unlink(missing_ok=True)
-        raise EncodingError(f"the poster could not be written: {error}") from error
-    except BaseException:
-        target.unlink(missing_ok=True)
-        raise

@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from ..errors import EncodingError
 from ..generation import VideoFormat
 from .finished import Finished
 from .smaller_gif import smaller_gif
 from .smaller_mp4 import smaller_mp4
+from .whole import whole
 
 
 def smaller(
@@ -32,11 +32,5 @@ def smaller(
         path=path, video_format=video_format, ffmpeg=ffmpeg, timeout=timeout, stop=stop
     )
     make = smaller_gif if video_format is VideoFormat.GIF else smaller_mp4
-    try:
+    with whole(target, failure="the video could not be made smaller"):
         return make(video, target, max_bytes=max_bytes)
-    except OSError as error:
-        target.unlink(missing_ok=True)
-        raise EncodingError(f"the video could not be made smaller: {error}") from error
-    except BaseException:
-        target.unlink(missing_ok=True)
-        raise

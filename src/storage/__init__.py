@@ -5,7 +5,7 @@ Storages know files and keys; they know nothing of frames, models or public APIs
 
 from .attempts import Attempts, FolderAttempts
 from .base import Item, Kept, Links, Storage
-from .inline import InlineStorage, decoded_size, encoded_size, head
+from .inline import InlineStorage, decoded_size, head
 from .local import LocalFolder
 from .shelves import Shelves
 
@@ -20,6 +20,5 @@ __all__ = [
     "Attempts",
     "FolderAttempts",
     "head",
-    "encoded_size",
     "decoded_size",
 ]

@@ -47,11 +47,6 @@ def head(item: Item) -> str:
     return f"data:{item.content_type};base64,"
 
 
-def encoded_size(size_bytes: int) -> int:
-    """Characters that so many bytes take in base64."""
-    return -(-size_bytes // 3) * 4
-
-
 def decoded_size(characters: int) -> int:
     """Bytes that so many characters of base64 hold at most."""
     return max(0, characters // 4 * 3)
