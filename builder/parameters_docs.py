@@ -10,6 +10,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from src.dialects import localai, openai
+from src.dialects.extras import Extras
+from src.dialects.localai.request import FIELD_NAMES as LOCALAI_NAMES
 from src.dialects.modelslab.body import Img2Video, Text2Video, Unused, Video2Video
 from src.dialects.modelslab.endpoint import PARAMETERS
 from src.dialects.modelslab.request import FIELD_NAMES
@@ -37,46 +40,59 @@ one).
 - **warns**: the family has no use for it. The video is made, and `warnings` names the field.
 - **error**: it asks for a task that the family does not do, and the job fails saying so.
 
-A value that is wrong in itself is an error everywhere; [api.md](api.md) has the rules. So is the
+A value that is wrong in itself is an error everywhere; [api.md](api.md),
+[api-openai.md](api-openai.md) and [api-localai.md](api-localai.md) have the rules. So is the
 name of an adapter that is not baked, except for IP-Adapters and ControlNets where a model has none
 at all, which warns. `enhance_prompt` warns where no language model is baked, and
 `frame_interpolation_scale` where RIFE is not: frames then come from ffmpeg, which has no such
 figure.
 """
 
-#: What LocalAI's seed document calls our parameters, where it is not the same.
-LOCALAI = {
-    "start_image": "image",
-    "end_image": "last_image",
-    "cfg_scale": "guidance_scale",
-    "step": "num_inference_steps",
+#: What LocalAI calls our parameters, where it is not the same.
+LOCALAI = {theirs: ours for ours, theirs in LOCALAI_NAMES.items()}
+
+
+#: What vLLM-Omni calls our parameters, where it is not the same.
+VLLM = {
+    "image": "input_reference",
+    "video": "video_reference",
+    "lora_models": "lora",
+    "lora_strength": "lora",
 }
-
-
 #: Fields of the three APIs that are no parameters: the field, whose it is, what becomes of it.
-#: LocalAI's and vLLM-Omni's bodies are read as ModelsLab's until their dialects are there.
 OTHERS = (
     ("key", "ModelsLab", "Dropped unread: who may call is for the platform to decide."),
     ("model_id", "ModelsLab", "The model, by an id or alias of the manifest."),
-    ("model", "LocalAI, vLLM-Omni", "Warns."),
+    (
+        "model",
+        "LocalAI, vLLM-Omni",
+        "The same; OpenAI's own names mean the default model, and warn.",
+    ),
+    ("request_id", "all", "Jobs of one name and one body make one video."),
     ("resolution", "ModelsLab", "Stands for width and height: the shorter side of 16:9."),
     ("portrait", "ModelsLab", "Turns resolution to 9:16."),
-    ("size", "LocalAI, vLLM-Omni", "Warns."),
-    ("seconds", "LocalAI, vLLM-Omni", "Warns."),
-    ("input_reference", "LocalAI, vLLM-Omni", "Warns."),
-    ("image_reference", "vLLM-Omni", "Warns."),
-    ("start_image", "LocalAI", "Warns."),
-    ("cfg_scale", "LocalAI", "Warns."),
-    ("step", "LocalAI", "Warns."),
-    ("response_format", "LocalAI", "Warns."),
-    ("user", "vLLM-Omni", "Warns."),
-    ("extra_params", "vLLM-Omni", "Warns."),
+    ("size", "LocalAI, vLLM-Omni", "Stands for width and height, and goes over them."),
+    ("seconds", "LocalAI, vLLM-Omni", "Times fps it is num_frames, which goes over it."),
+    (
+        "input_reference",
+        "LocalAI, vLLM-Omni",
+        "The image or the video to start from, whichever it is.",
+    ),
+    ("image_reference", "vLLM-Omni", "The image to start from."),
+    ("video_reference", "vLLM-Omni", "The video to be drawn anew."),
+    ("video_params", "vLLM-Omni", "Width, height, num_frames and fps, where not said outright."),
+    ("response_format", "LocalAI, vLLM-Omni", "b64_json: the bytes come back in the answer."),
+    ("params", "LocalAI", "Parameters by the names above; warns of others."),
+    ("extra_params", "vLLM-Omni", "Parameters by the names above; warns of others."),
+    ("audio", "LocalAI", "Warns: no model here is driven by sound."),
+    ("user", "vLLM-Omni", "Warns: who may call is for the platform to decide."),
     ("frame_interpolation_model_path", "vLLM-Omni", "Warns: weights are never read from a path."),
     ("output_type", "ModelsLab", "mp4 or gif; base64 is an mp4 in the answer itself."),
+    ("output_format", "LocalAI, vLLM-Omni", "mp4 or gif; stands in params and extra_params."),
     ("base64", "ModelsLab", "The bytes come back in the answer itself."),
-    ("temp", "ModelsLab", "Read, and warns: not acted on yet."),
-    ("instant_response", "ModelsLab", "Read, and warns: not acted on yet."),
-    ("webhook", "ModelsLab", "Read, and warns: not acted on yet."),
+    ("temp", "ModelsLab", "The result may be deleted after a day; stands in params, too."),
+    ("instant_response", "ModelsLab", "Names the links that the result will have."),
+    ("webhook", "ModelsLab", "Hears of the result."),
     ("track_id", "ModelsLab", "Echoed."),
 )
 
@@ -169,11 +185,20 @@ def _listed(models: Iterable[str]) -> str:
 
 def _names() -> Iterator[tuple[str, ...]]:
     modelslab = _modelslab()
-    localai = {ours: theirs for theirs, ours in LOCALAI.items()}
-    same = {"prompt", "negative_prompt", "width", "height", "num_frames", "fps", "seed"}
     for name in parameters():
-        local = localai.get(name, name if name in same else "")
-        yield f"`{name}`", _code(modelslab.get(name, "")), _code(local), _code(_vllm(name))
+        yield (
+            f"`{name}`",
+            _code(modelslab.get(name, "")),
+            _code(_word(LOCALAI_NAMES.get(name, name), localai.FIELDS, "params")),
+            _code(_word(VLLM.get(name, name), openai.FIELDS, "extra_params")),
+        )
+
+
+def _word(name: str, fields: frozenset[str], beyond: str) -> str:
+    """An API's own field for it, or the name in the API's open object."""
+    if name in fields:
+        return name
+    return f"{beyond}.{name}" if name in Extras.model_fields else ""
 
 
 def _modelslab() -> dict[str, str]:
@@ -181,18 +206,6 @@ def _modelslab() -> dict[str, str]:
     ours = {ours: theirs for ours, theirs in FIELD_NAMES.items() if theirs in known}
     same = known - Unused.model_fields.keys()
     return {name: name for name in same if name in PARAMETERS or name in MEDIA} | ours
-
-
-def _vllm(name: str) -> str:
-    """vLLM-Omni's own word, from the seed document's two tables."""
-    own = {"image": "input_reference", "lora_models": "lora", "lora_strength": "lora"}
-    same = {
-        *("prompt", "negative_prompt", "width", "height", "num_frames", "fps", "seed"),
-        *("num_inference_steps", "guidance_scale", "guidance_scale_2", "boundary_ratio"),
-        *("flow_shift", "true_cfg_scale", "enable_frame_interpolation"),
-        *("frame_interpolation_exp", "frame_interpolation_scale"),
-    }
-    return own.get(name, name if name in same else "")
 
 
 def _code(name: str) -> str:

@@ -61,6 +61,11 @@ class InvalidRequest(RequestError):
 
     code = "invalid_request"
 
+    def __init__(self, message: str | None = None, *, field: str | None = None) -> None:
+        """`field` is the caller's name of the field; of several, the first."""
+        super().__init__(message)
+        self.field = field
+
 
 class UnknownModel(RequestError):
     """The model is not one that this worker serves."""
@@ -190,7 +195,7 @@ def field_error(field: str, value: object, rule: str) -> InvalidRequest:
     >>> str(field_error("width", 500, "must be a multiple of 32"))
     'width must be a multiple of 32, got 500'
     """
-    return InvalidRequest(f"{field} {rule}, got {shown(value)}")
+    return InvalidRequest(f"{field} {rule}, got {shown(value)}", field=field)
 
 
 def shown(value: object, limit: int = 60) -> str:

@@ -181,6 +181,8 @@ class GenerationRequest:
     parameters: Parameters = Parameters()
     #: What the caller's API documents as its defaults; used where the model has use for it.
     defaults: Parameters = Parameters()
+    #: How long the clip should be, where the caller has not said how many frames it has.
+    seconds: float | None = None
     image: MediaReference | None = None
     #: What the last frame should be.
     last_image: MediaReference | None = None
@@ -273,6 +275,8 @@ class Report:
     eta: float | None = None
     #: Where the result will be, if that is known and was asked for.
     links: tuple[str, ...] = ()
+    #: When the job arrived, in Unix seconds.
+    started_at: float = 0.0
 
     @property
     def percent(self) -> float:
@@ -319,3 +323,17 @@ class GenerationResult:
     timings: Timings = Timings()
     #: Seconds from the job's arrival to its answer.
     total_seconds: float = 0.0
+    #: When the job arrived, in Unix seconds.
+    started_at: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unmade:
+    """What is known of a job of which no video came."""
+
+    job_id: str
+    #: None where the request itself could not be read.
+    request: GenerationRequest | None = None
+    #: When it arrived, and when it failed, in Unix seconds.
+    started_at: float = 0.0
+    failed_at: float = 0.0

@@ -17,7 +17,9 @@ from .errors import field_error
 SAFE_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,127}", re.ASCII)
 
 #: What a caller may change between two tries of one request without asking for another video.
-NOT_THE_REQUEST = ("key", "webhook", "track_id", "instant_response")
+NOT_THE_REQUEST = ("key", "webhook", "track_id", "instant_response", "request_id")
+#: Where the platform puts a body that came to its own /openai/....
+WRAPPED = "openai_input"
 
 
 @dataclass(frozen=True)
@@ -53,19 +55,46 @@ class Job:
         return self.id.startswith("sync-")
 
     @cached_property
-    def file_prefix(self) -> str:
-        """The stem of its file's name: the id, or a uuid made from one that cannot name a file."""
+    def name(self) -> str:
+        """What its own notes go by: the id, or a uuid made from one that cannot name a file."""
         if SAFE_ID.fullmatch(self.id):
             return self.id
         return str(uuid.uuid5(uuid.NAMESPACE_URL, self.id))
+
+    @cached_property
+    def request_id(self) -> str | None:
+        """The caller's own name of the request, if there is one that can name a file; dialects
+        refuse others.
+        """
+        has_fields = isinstance(self.envelope.get("input"), Mapping)
+        for name, value in self._fields().items() if has_fields else ():
+            if name.strip() == "request_id" and isinstance(value, str):
+                return value.strip() if SAFE_ID.fullmatch(value.strip()) else None
+        return None
+
+    @cached_property
+    def file_prefix(self) -> str:
+        """The stem of its file's name: the job's own name, or one that all jobs of this request
+        have in common, where the caller has named it.
+        """
+        if self.request_id is None:
+            return self.name
+        return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.request_id}/{self.digest}"))
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 of what is asked for, in hex: two requests of one digest want one video."""
         asked = {
             name: value
-            for name, value in self.payload.items()
+            for name, value in self._fields().items()
             if name.strip().casefold() not in NOT_THE_REQUEST
         }
         text = json.dumps(asked, sort_keys=True, separators=(",", ":"), default=str)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    def _fields(self) -> dict[str, Any]:
+        """The request's fields, out of the platform's wrapping too."""
+        inner = self.payload.get(WRAPPED)
+        if not isinstance(inner, Mapping):
+            return dict(self.payload)
+        return {name: value for name, value in self.payload.items() if name != WRAPPED} | {**inner}

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from ..errors import WorkerError
-    from ..generation import GenerationRequest, GenerationResult, Report
+    from ..generation import GenerationRequest, GenerationResult, Report, Unmade
+    from .outcome import Outcome
 
 
 class Dialect(Protocol):
@@ -26,8 +27,11 @@ class Dialect(Protocol):
         """Write the answer that this API's clients read."""
         ...
 
-    def encode_error(self, error: WorkerError) -> dict[str, Any]:
-        """Write the failure that this API's clients read; what is ours to mend stays unsaid."""
+    def encode_error(self, error: WorkerError, about: Unmade | None = None) -> dict[str, Any]:
+        """Write the failure that this API's clients read; what is ours to mend stays unsaid.
+
+        It has a string `message`, and never an `error`: the platform takes that for its own.
+        """
         ...
 
     def encode_progress(self, report: Report) -> dict[str, Any]:
@@ -42,4 +46,8 @@ class Dialect(Protocol):
         self, error: WorkerError, request: GenerationRequest, job_id: str
     ) -> dict[str, Any]:
         """Write what it posts there when there will be none."""
+        ...
+
+    def outcome(self, answer: Mapping[str, Any]) -> Outcome:
+        """Read an answer back. Raises ValueError where there is no video in it."""
         ...

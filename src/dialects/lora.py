@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from .values import Name, Scale
+from .values import Name, Scale, parsed
 
 #: What clients call each part, the first that is there counts.
 NAMES = ("name", "lora_name", "adapter")
@@ -19,15 +18,8 @@ REPO = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
 
 def _loras(value: object) -> list[tuple[object, object]]:
     if isinstance(value, str):
-        value = _parsed(value)
+        value = parsed(value)
     return [_lora(item) for item in (value if isinstance(value, list) else [value])]
-
-
-def _parsed(text: str) -> object:
-    try:
-        return json.loads(text)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
 
 
 def _lora(value: object) -> tuple[object, object]:

@@ -30,15 +30,19 @@ KINDS = {
 PRIVATE = frozenset({"prompt", "negative_prompt"})
 
 
-def validated(model: type[Wire], body: Mapping[str, Any]) -> Wire:
-    """Read a body by its wire model.
+def validated(model: type[Wire], body: Mapping[str, Any], under: str = "") -> Wire:
+    """Read a body, or an object in it, by its wire model.
 
-    Raises InvalidRequest with every problem in one message: field, rule, and value cut short.
+    `under` is what messages have before each field's name, such as "params.". Raises
+    InvalidRequest with every problem in one message: field, rule, and value cut short.
     """
     try:
         return model.model_validate(body)
     except ValidationError as error:
-        raise InvalidRequest("; ".join(_problems(model, body, error))) from error
+        problems = list(_problems(model, body, error))
+        message = "; ".join(f"{under}{words}" for _, words in problems)
+        field = next((name for name, _ in problems if name), None)
+        raise InvalidRequest(message, field=f"{under}{field}" if field else None) from error
 
 
 def rule_of(schema: Schema) -> str:
@@ -63,30 +67,33 @@ def _bounds(schema: Schema) -> str:
     if "maxLength" in schema:
         return f" of at most {schema['maxLength']} characters"
     if "minimum" in schema and "maximum" in schema:
-        return f" from {schema['minimum']:g} to {_figure(schema['maximum'])}"
+        return f" from {_figure(schema['minimum'])} to {_figure(schema['maximum'])}"
     if "exclusiveMinimum" in schema:
         return f" above {schema['exclusiveMinimum']:g} and at most {schema['maximum']:g}"
     return f", at least {schema['minimum']:g}" if "minimum" in schema else ""
 
 
 def _figure(value: float) -> str:
+    if value == -(2**63):
+        return "-2^63"
     return "2^63 - 1" if value == 2**63 - 1 else f"{value:g}"
 
 
 def _problems(
     model: type[BaseModel], body: Mapping[str, Any], error: ValidationError
-) -> Iterator[str]:
+) -> Iterator[tuple[str, str]]:
+    """Each wrong field, and what is wrong with it; "" for a rule on several."""
     schemas = _schemas(model)
     told: set[str] = set()
     for problem in error.errors(include_url=False, include_input=False):
         field = str(problem["loc"][0]) if problem["loc"] else ""
         if not field:  # a rule on several fields names them itself
-            yield problem["msg"]
+            yield "", problem["msg"]
         elif problem["type"] == "missing":
-            yield f"{field} is required"
+            yield field, f"{field} is required"
         elif field not in told:  # a list may have many wrong items
             told.add(field)
-            yield broken(field, body[field], rule_of(schemas[field]))
+            yield field, broken(field, body[field], rule_of(schemas[field]))
 
 
 @cache

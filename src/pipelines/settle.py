@@ -123,7 +123,7 @@ def _effective(
     # What an adapter was made for is not for the caller's API to know.
     wanted = choices.wanted(said.over(usual), model=entry.id)
     effective = said.over(_only(wanted, usable)).over(usual)
-    effective = _complete(_with_both_sides(effective), usable)
+    effective = _complete(_with_both_sides(_long_enough(effective, request)), usable)
     blind = {name for name, image in READS.items() if not getattr(request, image)}
     given = _only(effective, usable - blind).given()
     idle = {name for name, owner in owners.items() if not given.get(owner)}
@@ -131,6 +131,13 @@ def _effective(
     if not (effective.upscale_width or effective.upscale_height):
         idle |= UPSCALING
     return _only(effective, given.keys() - idle)
+
+
+def _long_enough(parameters: Parameters, request: GenerationRequest) -> Parameters:
+    """Seconds become frames, now that the frames per second are known."""
+    if request.seconds is None or request.parameters.num_frames is not None:
+        return parameters
+    return replace(parameters, num_frames=max(1, round(request.seconds * (parameters.fps or 1))))
 
 
 def _without_owner(
@@ -188,7 +195,7 @@ def _with_both_sides(parameters: Parameters) -> Parameters:
 def _hold(parameters: Parameters, limits: Limits, request: GenerationRequest, model: str) -> None:
     width, height = parameters.width or 0, parameters.height or 0
     if width * height > limits.pixels:
-        names = f"{request.name_of('width')} x {request.name_of('height')}"
+        names = " x ".join(dict.fromkeys(map(request.name_of, ("width", "height"))))
         raise InvalidRequest(
             f"{names} must be at most {limits.pixels} pixels for {model}, got {width}x{height}"
         )
@@ -196,8 +203,19 @@ def _hold(parameters: Parameters, limits: Limits, request: GenerationRequest, mo
         value = getattr(parameters, name)
         if value is not None and value > limit:
             rule = f"must be at most {limit:g} for {model}"
+            if name == "num_frames" and request.parameters.num_frames is None and request.seconds:
+                raise _too_long(request, parameters, limits, model)
             raise field_error(request.name_of(name), value, rule)
     _hold_strength(parameters, request)
+
+
+def _too_long(
+    request: GenerationRequest, parameters: Parameters, limits: Limits, model: str
+) -> InvalidRequest:
+    fps, seconds = parameters.fps or 1, request.seconds or 0.0
+    longest = f"{limits.num_frames / fps:g} for {model} ({limits.num_frames} frames at {fps} fps)"
+    said = int(seconds) if seconds == int(seconds) else seconds
+    return field_error(request.name_of("seconds"), said, f"must be at most {longest}")
 
 
 def _ceilings(limits: Limits) -> Iterable[tuple[str, float]]:

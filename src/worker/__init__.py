@@ -26,7 +26,7 @@ from ..errors import (
     WebhookFailed,
     WorkerError,
 )
-from ..generation import GenerationRequest, GenerationResult, Stage
+from ..generation import GenerationRequest, GenerationResult, Stage, Unmade
 from ..job import Job
 from ..logs import job_scope
 from ..media import Media
@@ -37,9 +37,10 @@ from ..storage import Attempts
 from .making import Maker, Order
 from .notes import Notes
 from .refusals import check_format, timed_out
-from .results import again, brought, facts_of, figures, result_of, spent
-from .telling import telling
+from .results import again, brought, facts_of, figures, result_of, seeded, spent
+from .telling import report_of, telling
 from .threads import Stuck, in_thread, to_the_end
+from .turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +64,8 @@ class Run:
     dialect: Dialect = DEFAULT
     request: GenerationRequest | None = None
     watch: Stopwatch = field(default_factory=Stopwatch)
+    #: When it arrived, in Unix seconds.
+    started_at: float = field(default_factory=time.time)
     stop: threading.Event = field(default_factory=threading.Event)
     #: What has to be taken back if it is cancelled now.
     brought: Parcel | None = None
@@ -96,26 +99,32 @@ class Worker:
         self._maker = Maker(pipelines=pipelines, media=media)
         self._pace = Pace(on_gpu=(Stage.LOAD, Stage.GENERATE))
         self._notes = Notes(attempts, most=self._limits.attempts)
+        self._turns = Turns()
         #: Called when nothing more can be done in this process; the door's to set.
         self.on_broken: Callable[[], None] = _unheard
 
     def checks(self, *, warm_up: bool = True) -> dict[str, Callable[[], None]]:
         """What must hold before the first job, by name, in the order of what it costs.
 
-        Each raises WorkerError. The last has the default model loaded and run once.
+        Each raises WorkerError. The last has the default model loaded and run once. Whatever is
+        done in the GPU's thread is begun here; its checks wait for it.
         """
+        device = self._maker.begin(self._pipelines.check_device)
         found: dict[str, Callable[[], None]] = {
             "ffmpeg": self._media.check,
             "weights": self._pipelines.check_weights,
             "storage": self._delivery.check,
-            "device": lambda: self._maker.on_gpu(self._pipelines.check_device),
+            "device": device.result,
         }
-        return found | ({"model": self.warm} if warm_up else {})
+        return found | ({"model": self._maker.begin(self._warm).result} if warm_up else {})
 
     def warm(self) -> None:
-        """Have the default model loaded and run once."""
+        """Have the default model loaded and run once, and wait for it."""
+        self._maker.begin(self._warm).result()
+
+    def _warm(self) -> None:
         started = time.monotonic()
-        name = self._maker.on_gpu(self._pipelines.warm)
+        name = self._pipelines.warm()
         log.info("%s is ready after %.1f s", name, time.monotonic() - started)
 
     def pardon(self) -> None:
@@ -156,7 +165,7 @@ class Worker:
     async def _answer(self, run: Run) -> dict[str, Any]:
         payload = run.job.payload
         run.dialect = self._detect(payload)
-        run.request = run.dialect.decode_request(payload)
+        run.request = seeded(run.dialect.decode_request(payload), run.job)
         request = run.request = self._pipelines.settle(run.request)
         check_format(request)
         parcel = self._delivery.parcel(run.job, request)
@@ -172,7 +181,7 @@ class Worker:
         """The result, found, or made before the job's time is over."""
         try:
             async with asyncio.timeout(self._limits.job_seconds) as run.deadline:
-                if not self._limits.redelivery:
+                if not self._limits.redelivery and run.job.request_id is None:
                     return await self._made(run, request, parcel)
                 return await self._made_once(run, request, parcel)
         except TimeoutError as error:
@@ -186,12 +195,13 @@ class Worker:
         """What an earlier try of this job has brought to its place; else it is made, unless
         earlier tries have killed their workers.
         """
-        async with self._notes.of(run.job) as noting:
+        async with self._turns.of(run.job.file_prefix), self._notes.of(run.job) as noting:
             found = await asyncio.to_thread(self._delivery.found, parcel)
             result = again(request, run.job, found) if found else None
             if result:
                 log.info("found what an earlier try of this job has made")
-                return replace(result, total_seconds=run.watch.total())
+                total = run.watch.total()
+                return replace(result, started_at=run.started_at, total_seconds=total)
             # Shielded: a note whose thread is still at it would come after its end.
             self._notes.hold(await asyncio.shield(noting))
             return await self._made(run, request, parcel)
@@ -201,7 +211,10 @@ class Worker:
         with tempfile.TemporaryDirectory(prefix="worker-video-") as folder:
             path = Path(folder) / parcel.item.name
             async with telling(
-                self._progress, self._pace, run.job, request, run.dialect, parcel
+                self._progress,
+                self._pace,
+                replace(report_of(run.job, request, parcel), started_at=run.started_at),
+                run.dialect,
             ) as tell:
                 order = Order(
                     request=request,
@@ -216,6 +229,7 @@ class Worker:
                     run.deadline.reschedule(None)
                 tell.stage(Stage.STORE)
                 result = result_of(request, run.job, clip, path)
+                result = replace(result, started_at=run.started_at)
                 with run.watch.measure("store"):
                     delivered = await self._deliver(run, parcel, path, result)
                 result = brought(result, delivered, run.watch, parcel.warnings)
@@ -260,7 +274,10 @@ class Worker:
             await self._tell_webhook(
                 run, lambda: dialect.encode_failed_webhook(error, request, job_id)
             )
-        body = dialect.encode_error(error)
+        about = Unmade(
+            job_id=job_id, request=request, started_at=run.started_at, failed_at=time.time()
+        )
+        body = dialect.encode_error(error, about)
         answer = {**body, "error": body["message"]}
         if isinstance(error, DeviceBroken):
             self.on_broken()
@@ -275,7 +292,7 @@ class Worker:
         if not url:
             return None
         try:
-            await self._webhook.post(url, encode(), message_id=run.job.file_prefix)
+            await self._webhook.post(url, encode(), message_id=run.job.name)
         except WebhookFailed as error:
             log.warning("the webhook was not told: %s", error)
             return error

@@ -25,7 +25,7 @@ class Notes:
     @asynccontextmanager
     async def of(self, job: Job) -> AsyncIterator[asyncio.Future[int]]:
         """Note the job while the block runs; the block is given how often it was begun before."""
-        name = job.file_prefix
+        name = job.name
         self._under_way.add(name)
         noting = asyncio.ensure_future(asyncio.to_thread(self._begin, name))
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import logging
 from collections.abc import Iterable, Mapping
@@ -21,6 +22,16 @@ log = logging.getLogger(__name__)
 #: S3 takes 2 KB of words beside an object, names included, and some servers 256 bytes a word.
 FACT = 200
 MOST_FACTS = 7
+
+
+def seeded(request: GenerationRequest, job: Job) -> GenerationRequest:
+    """The same with a seed that follows from its `request_id`, where it has that and no seed:
+    two jobs of one request that know nothing of each other then make the same video.
+    """
+    if job.request_id is None or request.parameters.seed is not None:
+        return request
+    seed = int.from_bytes(hashlib.sha256(job.file_prefix.encode()).digest()[:4], "big")
+    return replace(request, parameters=replace(request.parameters, seed=seed))
 
 
 def result_of(request: GenerationRequest, job: Job, clip: Clip, path: Path) -> GenerationResult:

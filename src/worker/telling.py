@@ -41,18 +41,9 @@ class Telling:
         self._progress.tell(self._report)
 
 
-@asynccontextmanager
-async def telling(
-    progress: Progress,
-    pace: Pace,
-    job: Job,
-    request: GenerationRequest,
-    dialect: Dialect,
-    parcel: Parcel,
-) -> AsyncIterator[Telling]:
-    """While the block runs, listeners hear of the job; after it nothing is on its way to them."""
-    width, height, num_frames = request.parameters.output_shape
-    report = Report(
+def report_of(job: Job, request: GenerationRequest, parcel: Parcel) -> Report:
+    """What is known of a job before it begins."""
+    return Report(
         job_id=job.id,
         file_prefix=job.file_prefix,
         request=request,
@@ -60,10 +51,24 @@ async def telling(
         total=request.parameters.num_inference_steps or 0,
         links=(parcel.links.url,) if parcel.links else (),
     )
+
+
+@asynccontextmanager
+async def telling(
+    progress: Progress,
+    pace: Pace,
+    report: Report,
+    dialect: Dialect,
+) -> AsyncIterator[Telling]:
+    """While the block runs, listeners hear of the job; after it nothing is on its way to them.
+
+    `report` is what is known before the job begins.
+    """
+    width, height, num_frames = report.request.parameters.output_shape
     steps, work = report.total, width * height * num_frames
-    with pace.job(request.model or "", work=work, steps=steps) as paced:
-        progress.started(job.id, dialect.encode_progress)
+    with pace.job(report.request.model or "", work=work, steps=steps) as paced:
+        progress.started(report.job_id, dialect.encode_progress)
         try:
             yield Telling(progress, paced, report)
         finally:
-            await progress.finished(job.id)
+            await progress.finished(report.job_id)

@@ -44,9 +44,6 @@ EVERYTHING = {
         ({"init_video": None}, I2V),
         ({"init_video": ""}, I2V),
         ({"init_video": [], "init_image": None}, T2V),
-        # The other dialects' fields are ModelsLab's to answer until they are there.
-        ({"cfg_scale": 7, "init_video": None, "init_image": None}, T2V),
-        ({"seconds": "4", "init_video": None, "init_image": None}, T2V),
     ],
 )
 def test_the_task_by_precedence(said: dict[str, Any], task: Task) -> None:
@@ -56,12 +53,84 @@ def test_the_task_by_precedence(said: dict[str, Any], task: Task) -> None:
     assert dialect.decode_request(payload).task is task
 
 
+CAT = {"prompt": "a cat"}
+ALL = {"model_id": "svd", "cfg_scale": 7, "size": "64x64", **CAT}
+
+
+@pytest.mark.parametrize(
+    ("payload", "name"),
+    [
+        # 1. `endpoint` says it outright, whatever else there is.
+        (ALL | {"endpoint": "text2video"}, "modelslab"),
+        (ALL | {"endpoint": "/video"}, "localai"),
+        (ALL | {"endpoint": "video"}, "localai"),
+        (ALL | {"endpoint": " LocalAI "}, "localai"),
+        (ALL | {"endpoint": "http://localhost:8080/video/"}, "localai"),
+        (ALL | {"endpoint": "http://localhost:8080/video?key=1"}, "localai"),
+        (ALL | {"endpoint": "openai"}, "openai"),
+        (ALL | {"endpoint": "/v1/videos"}, "openai"),
+        (ALL | {"endpoint": "v1/videos/"}, "openai"),
+        (ALL | {"endpoint": "/v1/videos/sync"}, "openai"),
+        (ALL | {"endpoint": "https://api.openai.com/v1/videos"}, "openai"),
+        (ALL | {"endpoint ": "/V1/Videos"}, "openai"),
+        ({"openai_route": "/v1/videos", "openai_input": CAT}, "openai"),
+        ({"openai_route": "/v1/videos/sync", "openai_input": CAT}, "openai"),
+        ({"openai_route": "/v1/videos", "openai_input": CAT, "model_id": "svd"}, "openai"),
+        ({"openai_route": "/v1/videos", "openai_input": CAT, "endpoint": "/video"}, "localai"),
+        (ALL | {"endpoint": None}, "modelslab"),
+        # 2. What only ModelsLab has.
+        (ALL, "modelslab"),
+        (CAT | {"cfg_scale": 7, "seconds": 4, "init_image": "x"}, "modelslab"),
+        (CAT | {"start_image": "x", "key": ""}, "modelslab"),
+        (CAT | {"size": "64x64", "webhook": "https://e.x/hook"}, "modelslab"),
+        (CAT | {"flow_shift": 3, "sample_shift": 4}, "modelslab"),
+        # ... but not what it has taken over from others, and not what nobody said.
+        (CAT | {"end_image": "x"}, "localai"),
+        (CAT | {"lora": {"name": "a"}}, "openai"),
+        (CAT | {"size": "64x64", "model_id": None, "init_image": ""}, "openai"),
+        # 3. What LocalAI has and OpenAI has not.
+        *((CAT | {name: 1, "size": "64x64"}, "localai") for name in (
+            "start_image", "end_image", "cfg_scale", "step", "response_format", "params",
+        )),
+        # 4. What the other two have.
+        *((CAT | {name: 1}, "openai") for name in (
+            "size", "seconds", "input_reference", "image_reference", "guidance_scale_2",
+            "true_cfg_scale", "flow_shift", "boundary_ratio", "extra_params", "lora",
+            "video_params", "video_reference", "input_references",
+        )),
+        # 5. Anything else.
+        (CAT, "modelslab"),
+        ({}, "modelslab"),
+        (CAT | {"width": 64, "num_frames": 8, "guidance_scale": 3}, "modelslab"),
+        (CAT | {"size": None, "cfg_scale": ""}, "modelslab"),
+    ],
+)  # fmt: skip
+def test_the_api_by_precedence(payload: dict[str, Any], name: str) -> None:
+    assert detect(payload).name == name
+
+
+def test_a_plain_body_may_call_its_model_as_the_other_apis_do() -> None:
+    body = CAT | {"model": "svd", "width": 64}
+    request = detect(body).decode_request(body)
+
+    assert (detect(body).name, request.model, request.warnings) == ("modelslab", "svd", ())
+
+
+@pytest.mark.parametrize("route", ["/v1/chat/completions", "/v1/videos/video_1", "", None, 7])
+def test_another_route_of_the_platforms_wrapping_is_refused(route: object) -> None:
+    with pytest.raises(InvalidRequest, match="openai_route must be one of /v1/videos, "):
+        detect({"openai_route": route, "openai_input": CAT})
+
+
 @pytest.mark.parametrize(
     ("endpoint", "shown"),
     [
         ("txt2vid", "'txt2vid'"),
         ("text2video/fetch", "'text2video/fetch'"),
         ("img2video_extra", "'img2video_extra'"),
+        ("/v1/videos/video_1/remix", "'/v1/videos/video_1/remix'"),
+        ("/v2/videos", "'/v2/videos'"),
+        ("/generated-videos", "'/generated-videos'"),
         (7, "7"),
         (["text2video"], "['text2video']"),
         ({"a": "secret"}, "an object"),
@@ -72,6 +141,7 @@ def test_an_unknown_endpoint_is_named_with_the_known_ones(endpoint: object, show
         detect({"endpoint": endpoint, "prompt": "a cat"})
     message = str(caught.value)
     assert message.startswith("endpoint must be one of text2video, img2video, video2video, ")
+    assert ", /video, /v1/videos, got " in message
     assert message.endswith(f"got {shown}")
 
 

@@ -132,3 +132,50 @@ def test_the_request_without_a_model_is_told_which_one_it_got() -> None:
     assert settled().model == "some-model"
     request = GenerationRequest(task=Task.TEXT2VIDEO, model="Alias")
     assert plainly(request).model == "Alias"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "given", "num_frames"),
+    [
+        (2, {}, 16),  # the model's 8 frames per second
+        (2, {"fps": 16}, 32),
+        (2, {"fps": 5, "num_frames": 9}, 9),
+        (0.01, {}, 1),
+        (1.3, {}, 10),
+        (2, {"fps": 8, "enable_frame_interpolation": True}, 16),
+    ],
+)
+def test_seconds_become_frames_at_the_rate_that_is_effective(
+    seconds: float, given: dict[str, Any], num_frames: int
+) -> None:
+    request = GenerationRequest(
+        task=Task.TEXT2VIDEO, parameters=Parameters(**given), seconds=seconds
+    )
+    assert plainly(request).parameters.num_frames == num_frames
+
+
+def test_seconds_go_over_the_number_of_frames_that_the_api_documents() -> None:
+    request = GenerationRequest(
+        task=Task.TEXT2VIDEO, defaults=Parameters(num_frames=25, fps=4), seconds=3
+    )
+    assert plainly(request).parameters.num_frames == 12
+
+
+def test_too_many_seconds_are_refused_in_seconds() -> None:
+    request = GenerationRequest(
+        task=Task.TEXT2VIDEO, seconds=5, field_names={"num_frames": "frames"}
+    )
+    with pytest.raises(InvalidRequest) as caught:
+        plainly(request)
+    words = "seconds must be at most 4 for some-model (32 frames at 8 fps), got 5"
+    assert (str(caught.value), caught.value.field) == (words, "seconds")
+
+
+def test_one_field_for_both_sides_is_named_once() -> None:
+    request = GenerationRequest(
+        task=Task.TEXT2VIDEO,
+        parameters=Parameters(width=4000, height=4000),
+        field_names={"width": "size", "height": "size"},
+    )
+    with pytest.raises(InvalidRequest, match=r"^size must be at most 1048576 pixels"):
+        plainly(request)

@@ -1,4 +1,5 @@
 import base64
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname, urlopen
@@ -43,6 +44,45 @@ def test_a_second_result_of_one_name_replaces_the_first(video: Path, tmp_path: P
 
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["job.mp4"]
     assert (tmp_path / "out" / "job.mp4").read_bytes() == b"later"
+
+
+FACTS = {"request": "abc", "made-0": "e30="}
+
+
+def test_a_local_result_is_found_with_what_was_kept_with_it(video: Path, tmp_path: Path) -> None:
+    folder, item = LocalFolder(tmp_path / "out"), replace(ITEM, facts=FACTS)
+    assert folder.find(item) is None
+    links = folder.save(video, item)
+    kept = LocalFolder(tmp_path / "out").find(item)
+
+    assert kept is not None
+    assert (kept.links, kept.size_bytes, kept.facts) == (links, len(VIDEO), FACTS)
+
+
+def test_facts_go_with_the_file_that_they_were_kept_with(video: Path, tmp_path: Path) -> None:
+    folder, item = LocalFolder(tmp_path / "out"), replace(ITEM, facts=FACTS)
+    folder.save(video, item)
+    folder.save(video, ITEM)
+    plain = folder.find(item)
+    folder.save(video, item)
+    folder.discard(item)
+
+    assert plain is not None
+    assert plain.facts == {}
+    assert folder.find(item) is None
+    assert [path.name for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "7", "\udcff"])
+def test_facts_that_cannot_be_read_are_none(video: Path, tmp_path: Path, text: str) -> None:
+    folder, item = LocalFolder(tmp_path / "out"), replace(ITEM, facts=FACTS)
+    folder.save(video, item)
+    (facts,) = (tmp_path / "out" / ".facts").iterdir()
+    facts.write_bytes(text.encode("utf-8", "surrogateescape"))
+    kept = folder.find(item)
+
+    assert kept is not None
+    assert kept.facts == {}
 
 
 def test_a_name_cannot_leave_the_folder(video: Path, tmp_path: Path) -> None:

@@ -6,11 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...errors import WorkerError
-from ...generation import GenerationRequest, GenerationResult, Report
+from ...generation import GenerationRequest, GenerationResult, Report, Unmade
+from ..outcome import Outcome
 from .answer import answer, failure
+from .body import Beyond
+from .outcome import outcome
 from .processing import processing
-from .request import decode
+from .request import KNOWN, decode
 from .webhook import made, not_made
+
+#: Every field of a body; and those of them that are other APIs' words.
+FIELDS, BEYOND = KNOWN, frozenset(Beyond.model_fields)
 
 
 class ModelsLab:
@@ -26,7 +32,11 @@ class ModelsLab:
         """Write `status, generationTime, id, output, proxy_links, meta, warnings, timings`."""
         return answer(result).model_dump()
 
-    def encode_error(self, error: WorkerError) -> dict[str, Any]:
+    def encode_error(
+        self,
+        error: WorkerError,
+        about: Unmade | None = None,  # noqa: ARG002  ModelsLab's failures say no more
+    ) -> dict[str, Any]:
         """Write `status, message`."""
         return failure(error).model_dump()
 
@@ -43,3 +53,7 @@ class ModelsLab:
     ) -> dict[str, Any]:
         """Write `status, id, message, track_id`."""
         return not_made(error, job_id, request.delivery.track_id).model_dump()
+
+    def outcome(self, answer: Mapping[str, Any]) -> Outcome:
+        """Read an answer back. Raises ValueError where there is no video in it."""
+        return outcome(answer)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -12,9 +11,8 @@ from pydantic import BaseModel, Field
 
 from ...errors import WorkerError
 from ...generation import GenerationRequest, GenerationResult, Parameters, Task
-
-#: What goes out for what is ours to mend.
-OURS = "The worker could not make this video; the request is not at fault. Try again."
+from ..failure import OURS
+from ..made import Seconds, seconds_of, warnings_of
 
 _EVERY_META = (
     "file_prefix", "fps", "height", "instant_response", "model_id", "num_frames",
@@ -45,16 +43,6 @@ UNUSED = {"use_improved_sampling": "no"}
 
 #: A URL of this length is echoed whole; base64 is not.
 ECHOED_URL = 2048
-
-
-class Seconds(BaseModel):
-    """Where the time went, in seconds."""
-
-    fetch: float = Field(description="Fetching and reading what was sent.")
-    load: float = Field(description="Loading the model, if it was not resident.")
-    generate: float = Field(description="Denoising and decoding.")
-    encode: float = Field(description="Writing the mp4 or gif.")
-    store: float = Field(description="Bringing it to where results go.")
 
 
 def _is_none(value: object) -> bool:
@@ -90,15 +78,14 @@ class Failure(BaseModel):
 
 def answer(result: GenerationResult) -> Answer:
     """Say what came of a request."""
-    timings = {name: round(seconds, 3) for name, seconds in asdict(result.timings).items()}
     return Answer(
         generationTime=round(result.total_seconds, 2),
         id=number_of(result.job_id),
         output=[result.output],
         proxy_links=list(result.proxy_links),
         meta=meta(result),
-        warnings=list(dict.fromkeys((*result.request.warnings, *result.warnings))),
-        timings=Seconds(**timings),
+        warnings=warnings_of(result),
+        timings=seconds_of(result),
         poster=result.poster,
     )
 

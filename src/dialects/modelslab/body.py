@@ -11,6 +11,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from ..fields import REQUEST_ID
 from ..lora import Loras
 from ..values import (
     ClipSkip,
@@ -29,6 +30,7 @@ from ..values import (
     MotionBucket,
     Name,
     Names,
+    RequestId,
     Scale,
     Scales,
     Seed,
@@ -90,7 +92,9 @@ class Body(Beyond):
     """Fields of every endpoint: all are optional, unless an endpoint says otherwise."""
 
     model_id: Name | None = Field(
-        None, description="Id or alias of a model; without it, the worker's default model."
+        None,
+        description="Id or alias of a model; without it, the worker's default model. Also spelt "
+        "`model`.",
     )
     prompt: Text | None = Field(None, description="What the video shows.")
     negative_prompt: Text | None = Field(None, description="What it should not show.")
@@ -189,6 +193,7 @@ class Body(Beyond):
     )
     webhook: HttpUrl | None = Field(None, description="URL that the result is posted to.")
     track_id: TrackId | None = Field(None, description="Your own id, echoed to the webhook.")
+    request_id: RequestId | None = Field(None, description=REQUEST_ID)
 
     @model_validator(mode="after")
     def _strengths_pair_up(self) -> Self:

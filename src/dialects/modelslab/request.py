@@ -6,10 +6,9 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from ...errors import shown
 from ...generation import Delivery, GenerationRequest, MediaReference, Task, VideoFormat
+from ..fields import asks, given, unknown
 from ..rules import validated
-from ..values import truth
 from .body import Body, Img2Video, Text2Video, Unused, Video2Video
 from .endpoint import (
     IMG2VIDEO,
@@ -36,13 +35,11 @@ OTHER_SPELLINGS = {
     "lora_models": ("lora",),
     "lora_strength": ("lora",),
 }
-#: One warning each for so many unknown fields; the others share one.
-WARNED_EACH = 20
 
 
 def decode(payload: Mapping[str, Any]) -> GenerationRequest:
     """Read a body. Raises InvalidRequest, which names every problem."""
-    spelt = _given(payload)
+    spelt = given(payload)
     said = _with_plain_size(_in_one_spelling(spelt))
     endpoint = _endpoint(said)
     known = {name: value for name, value in said.items() if name in endpoint.body.model_fields}
@@ -66,22 +63,13 @@ def decode(payload: Mapping[str, Any]) -> GenerationRequest:
     )
 
 
-def _given(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """What the caller said, without the API key, nulls and empty strings; names trimmed."""
-    said: dict[str, Any] = {}
-    for spelt, value in sorted(payload.items(), key=_is_padded):
-        name = spelt.strip()
-        empty = value is None or value == [] or (isinstance(value, str) and not value.strip())
-        if not empty and name.casefold() != "key":
-            said[spelt if name in said else name] = value
-    return said
-
-
 def _in_one_spelling(said: dict[str, Any]) -> dict[str, Any]:
     said = dict(said)
     for other in ("shift_sample", "flow_shift"):
         if other in said and "sample_shift" not in said:
             said["sample_shift"] = said.pop(other)
+    if "model" in said and "model_id" not in said:  # the other APIs' word, alone in a plain body
+        said["model_id"] = said.pop("model")
     return said
 
 
@@ -92,10 +80,6 @@ def _spellings(said: Collection[str]) -> dict[str, str]:
         for ours, names in OTHER_SPELLINGS.items()
     }
     return {ours: name for ours, name in spelt.items() if name}
-
-
-def _is_padded(item: tuple[str, Any]) -> bool:
-    return item[0] != item[0].strip()
 
 
 def _with_plain_size(said: dict[str, Any]) -> dict[str, Any]:
@@ -162,27 +146,12 @@ def _warnings(said: Mapping[str, Any], body: Body, endpoint: Endpoint) -> Iterat
             if name in said
         )
     yield from _unused(said, endpoint.task, type(body))
-    unknown = [name for name in said if name not in KNOWN]
-    yield from (f"{_label(name)}: unknown field, ignored" for name in unknown[:WARNED_EACH])
-    if unknown[WARNED_EACH:]:
-        yield f"{len(unknown[WARNED_EACH:])} more unknown fields, ignored"
+    yield from unknown(said, KNOWN)
 
 
 def _unused(said: Mapping[str, Any], task: Task, body: type[Body]) -> Iterator[str]:
     for name, value in said.items():
-        if name in Unused.model_fields and _asks(value):
+        if name in Unused.model_fields and asks(value):
             yield f"{name}: not supported, ignored"
         elif name in KNOWN and name not in body.model_fields:
             yield f"{name}: not a field of {task}, ignored"
-
-
-def _asks(value: object) -> bool:
-    """Whether a field of no use was meant to do something."""
-    try:
-        return truth(value)
-    except ValueError:
-        return True
-
-
-def _label(name: str) -> str:
-    return name if name.isprintable() and 0 < len(name) <= 60 else shown(name)

@@ -8,7 +8,8 @@ from pydantic import BaseModel, Field
 
 from ...errors import WorkerError
 from ...generation import GenerationResult
-from .answer import OURS, answer, number_of
+from ..failure import OURS
+from .answer import answer, number_of
 
 TrackId = str | int | None
 

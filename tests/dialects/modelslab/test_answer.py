@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from src.dialects.failure import OURS
 from src.dialects.modelslab import ModelsLab
-from src.dialects.modelslab.answer import OURS
 from src.errors import (
     FetchFailed,
     InvalidRequest,

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from src.dialects.failure import OURS
 from src.dialects.modelslab import ModelsLab
-from src.dialects.modelslab.answer import OURS, number_of
+from src.dialects.modelslab.answer import number_of
 from src.dialects.modelslab.processing import UNKNOWN_ETA
 from src.errors import InvalidRequest, OutOfMemory, ServiceError, WorkerError
 from src.generation import GenerationResult, Report, Stage

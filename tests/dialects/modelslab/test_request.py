@@ -264,6 +264,7 @@ BAD: dict[str, list[object]] = {
     "webhook": ["ftp://e.x/a", "e.x", "https://", "https:///a", "http://a b", 7, True, ["https://e.x"],
                 "https://e.x/" + "x" * 2048],
     "track_id": [True, 1.5, ["a"], {}, "x" * 1001],
+    "request_id": [7, True, "../up", "a b", ".hidden", "狐", ["a"], {}, "x" * 129],
     "init_image": NO_MEDIA,
     "init_video": NO_MEDIA,
     "strength": [*NO_NUMBER, -0.1, 1.1],

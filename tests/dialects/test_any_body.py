@@ -2,17 +2,20 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from src.dialects import DEFAULT, detect
-from src.dialects.modelslab.request import KNOWN
+from src.dialects import DEFAULT, DIALECTS, Dialect, detect, localai, modelslab, openai
+from src.dialects.extras import Extras
 from src.errors import RequestError
 from src.generation import GenerationResult
 
 SECRET = "sk-live-51H8xQ"
+KNOWN = modelslab.FIELDS | localai.FIELDS | openai.FIELDS
 SCALARS = (
     st.none()
     | st.booleans()
@@ -27,7 +30,9 @@ ANYTHING = st.recursive(
 )
 LIKELY = st.sampled_from([1, "2", 0.5, "yes", "a", "https://e.x/a.png", None, ["https://e.x/a"]])
 NAMES = st.sampled_from([*sorted(KNOWN), "endpoint", "shift_sample", "track_id "]) | st.text()
-BODIES = st.dictionaries(NAMES, ANYTHING | LIKELY, max_size=12)
+EXTRAS = st.dictionaries(st.sampled_from(sorted(Extras.model_fields)), LIKELY, max_size=3)
+BODIES = st.dictionaries(NAMES, ANYTHING | LIKELY | EXTRAS | EXTRAS.map(json.dumps), max_size=12)
+SPOKEN = st.sampled_from([None, "text2video", "/video", "/v1/videos"])
 SOUND = st.fixed_dictionaries({"prompt": st.just("a cat"), "init_video": st.just("https://e.x/a")})
 KEYS = st.sampled_from(["key", "key ", " Key", "KEY"])
 QUICK = settings(
@@ -40,23 +45,28 @@ QUICK = settings(
 
 def said_back(payload: dict[str, Any], finish: Callable[..., GenerationResult]) -> str:
     """Everything that leaves the dialect for this body."""
+    dialect = DEFAULT
     try:
-        request = detect(payload).decode_request(payload)
+        dialect = detect(payload)
+        request = dialect.decode_request(payload)
     except RequestError as error:
-        return json.dumps(DEFAULT.encode_error(error), allow_nan=False)
-    answer = DEFAULT.encode_response(finish(request))
+        return json.dumps(dialect.encode_error(error), allow_nan=False)
+    answer = dialect.encode_response(finish(request))
+    assert dialect.outcome(answer).video
     return json.dumps(answer, allow_nan=False) + repr(request)
 
 
 @QUICK
-@given(body=BODIES, sound=st.none() | SOUND, key=KEYS)
+@given(body=BODIES, sound=st.none() | SOUND, key=KEYS, spoken=SPOKEN)
 def test_any_body_is_answered_or_refused_without_the_key(
     finish: Callable[..., GenerationResult],
     body: dict[str, Any],
     sound: dict[str, str] | None,
     key: str,
+    spoken: str | None,
 ) -> None:
-    said = said_back({**body, **(sound or {}), key: SECRET}, finish)
+    named = {"endpoint": spoken} if spoken else {}
+    said = said_back({**body, **(sound or {}), **named, key: SECRET}, finish)
     assert SECRET not in said
 
 
@@ -67,8 +77,14 @@ def nested(depth: int) -> list[Any]:
     return value
 
 
+@pytest.mark.parametrize("deep", [nested(100_000), "[" * 100_000], ids=["list", "text"])
+@pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
 def test_nesting_deeper_than_python_prints_is_refused(
-    finish: Callable[..., GenerationResult],
+    dialect: Dialect, deep: object, finish: Callable[..., GenerationResult]
 ) -> None:
-    for name in (*sorted(KNOWN), "endpoint"):
-        said_back({name: nested(100_000)}, finish)
+    for name in (*sorted(KNOWN), "openai_input"):
+        with suppress(RequestError):
+            dialect.encode_response(finish(dialect.decode_request({"prompt": "a", name: deep})))
+    for name in ("endpoint", "openai_route", "openai_input"):
+        with suppress(RequestError):
+            detect({name: deep})

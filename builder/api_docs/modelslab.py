@@ -1,31 +1,24 @@
-"""Writes docs/api.md from the wire models, so that what is documented is what is checked.
-
-`python -m builder.api_docs` writes it; with `--check` it only says whether it is up to date.
-"""
+"""docs/api.md: ModelsLab's API, from its wire models."""
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
-
-from src.dialects import DEFAULT
-from src.dialects.modelslab.answer import META, OURS, Answer, Failure, Seconds
+from src.dialects import DEFAULT, LOCALAI_ONLY, OPENAI_ONLY
+from src.dialects.failure import OURS
+from src.dialects.made import Seconds
+from src.dialects.modelslab.answer import META, Answer, Failure
 from src.dialects.modelslab.body import Body, Img2Video, Text2Video, Unused, Video2Video
 from src.dialects.modelslab.endpoint import ENDPOINTS, TEXT2VIDEO
 from src.dialects.modelslab.processing import Processing
 from src.dialects.modelslab.webhook import Made, NotMade
-from src.dialects.rules import rule_of, without_null
 from src.errors import WorkerError
 from src.generation import GenerationResult, Parameters, Timings
 
-PAGE = Path(__file__).parent.parent / "docs" / "api.md"
+from .parts import FIELDS, KEYS, example, fields, keys, rows, table
 
 #: The parameters that the model of the example has a use for.
 EFFECTIVE = {
@@ -39,13 +32,27 @@ INTRODUCTION = """\
 <!-- Written by `make docs` from src/dialects/modelslab; edits here are lost. -->
 
 The worker reads ModelsLab's video API from `input` of a RunPod job and answers as ModelsLab
-does. `input.endpoint` names the endpoint, or is a path or URL that ends in its name, such as
-`https://modelslab.com/api/v6/video/text2video`:
+does. It reads [OpenAI's](api-openai.md), as vLLM-Omni extends it, and
+[LocalAI's](api-localai.md) as well, and answers each in its own words.
+
+## Which API a body speaks
+
+`input.endpoint` says it: a name, or a path or URL that ends in it, such as
+`https://modelslab.com/api/v6/video/text2video`. ModelsLab's are
 
 {endpoints}
 
-Without it a body with `init_video` is video2video, one with `init_image` is img2video, and any
-other is text2video.
+LocalAI's is `/video` (or `localai`), OpenAI's are `/v1/videos` and `/v1/videos/sync` (or
+`openai`). What comes to RunPod's own `/openai/v1/videos`, `openai_route` beside `openai_input`,
+is OpenAI's. Any other is an error. Without it, the first of these that fits:
+
+1. `model_id`, `key` or another field that only ModelsLab has: ModelsLab.
+2. One of {localai}: LocalAI.
+3. One of {openai}: OpenAI.
+4. Anything else: ModelsLab.
+
+In ModelsLab's API a body without `endpoint` that has `init_video` is video2video, one with
+`init_image` is img2video, and any other is text2video.
 
 `key` may be there, as ModelsLab's clients send it. It is dropped unread: never stored, logged
 or echoed. Who may call is for the platform to decide.
@@ -109,12 +116,16 @@ def page() -> str:
     """The whole document."""
     return "\n".join(
         [
-            INTRODUCTION.format(endpoints="\n".join(f"- `{name}`" for name in ENDPOINTS)),
+            INTRODUCTION.format(
+                endpoints="\n".join(f"- `{name}`" for name in ENDPOINTS),
+                localai=_listed(LOCALAI_ONLY),
+                openai=_listed(OPENAI_ONLY),
+            ),
             *(_fields_section(body) for body in (Text2Video, Img2Video, Video2Video, Body)),
             _ultra_section(),
             _answer_section(),
             _failure_section(),
-            PROCESSING_TEXT + _table(("Key", "Type", "Meaning"), _keys(Processing)),
+            PROCESSING_TEXT + table(KEYS, keys(Processing)),
             _webhook_section(),
             _example_section(),
         ]
@@ -124,26 +135,19 @@ def page() -> str:
 def _fields_section(body: type[Body]) -> str:
     """The fields of a body, or of an endpoint's body what goes beyond or against `Body`."""
     title, _, rest = (body.__doc__ or "").partition(": ")
-    shared = {} if body is Body else dict(_fields(Body))
-    own = [(name, schema) for name, schema in _fields(body) if schema != shared.get(name)]
+    shared = {} if body is Body else dict(fields(Body))
+    own = [(name, schema) for name, schema in fields(body) if schema != shared.get(name)]
     own.sort(key=lambda field: (not field[1]["required"], field[0] in Unused.model_fields))
-    rows = (
-        (f"`{name}`", _type(schema), _default(schema), _rule(schema), schema["description"])
-        for name, schema in own
-    )
-    return (
-        f"## {title}\n\n{rest[0].upper()}{rest[1:]}\n\n"
-        f"{_table(('Field', 'Type', 'Default', 'Rule', 'Meaning'), rows)}"
-    )
+    return f"## {title}\n\n{rest[0].upper()}{rest[1:]}\n\n{table(FIELDS, rows(own))}"
 
 
 def _ultra_section() -> str:
     changed = _changes(TEXT2VIDEO.defaults, ENDPOINTS["text2video_ultra"].defaults)
-    rows = ((f"`{name}`", value) for name, value in changed)
+    defaults = ((f"`{name}`", value) for name, value in changed)
     return (
         "## The ultra endpoints\n\n"
         "`text2video_ultra` and `img2video_ultra` read the same fields, with other defaults:\n\n"
-        + _table(("Field", "Default"), rows)
+        + table(("Field", "Default"), defaults)
     )
 
 
@@ -156,27 +160,25 @@ def _changes(plain: Parameters, ultra: Parameters) -> Iterator[tuple[str, str]]:
 
 
 def _answer_section() -> str:
-    header = ("Key", "Type", "Meaning")
     always = ((task.value, ", ".join(f"`{key}`" for key in sorted(META[task]))) for task in META)
     return (
-        f"## Answer\n\n{_table(header, _keys(Answer))}\n`timings` has seconds:\n\n"
-        f"{_table(header, _keys(Seconds))}\n{META_TEXT}{_table(('Endpoint', 'Keys'), always)}"
+        f"## Answer\n\n{table(KEYS, keys(Answer))}\n`timings` has seconds:\n\n"
+        f"{table(KEYS, keys(Seconds))}\n{META_TEXT}{table(('Endpoint', 'Keys'), always)}"
     )
 
 
 def _failure_section() -> str:
     return (
         "## Failure\n\nThe job is FAILED on the platform and carries ModelsLab's error body:\n\n"
-        f"{_table(('Key', 'Type', 'Meaning'), _keys(Failure))}\n"
+        f"{table(KEYS, keys(Failure))}\n"
         f'What the caller cannot mend always reads "{OURS}"; the cause is in the worker\'s log.\n'
     )
 
 
 def _webhook_section() -> str:
-    header = ("Key", "Type", "Meaning")
     return (
-        f"{WEBHOOK_TEXT}{_table(header, _keys(Made))}\nor, where there is no video,\n\n"
-        f"{_table(header, _keys(NotMade))}{SIGNED_TEXT}"
+        f"{WEBHOOK_TEXT}{table(KEYS, keys(Made))}\nor, where there is no video,\n\n"
+        f"{table(KEYS, keys(NotMade))}{SIGNED_TEXT}"
     )
 
 
@@ -199,9 +201,9 @@ def _example_section() -> str:
     return "\n".join(
         [
             "## Example",
-            _json("A job:", {"input": body}),
-            _json("Its answer:", _example_answer(body)),
-            _json('The same without `prompt` and with `"width": "wide"`:', refusal),
+            example("A job:", {"input": body}),
+            example("Its answer:", _example_answer(body)),
+            example('The same without `prompt` and with `"width": "wide"`:', refusal),
         ]
     )
 
@@ -229,61 +231,5 @@ def _example_answer(body: Mapping[str, Any]) -> dict[str, Any]:
     return DEFAULT.encode_response(result)
 
 
-def _fields(model: type[BaseModel]) -> Iterator[tuple[str, dict[str, Any]]]:
-    schema = model.model_json_schema()
-    required = schema.get("required", ())
-    for name, item in schema["properties"].items():
-        yield name, {**without_null(item), "required": name in required}
-
-
-def _keys(model: type[BaseModel]) -> Iterator[tuple[str, str, str]]:
-    for name, schema in _fields(model):
-        yield f"`{name}`", _type(schema), schema["description"]
-
-
-def _type(schema: Mapping[str, Any]) -> str:
-    branches = schema.get("anyOf", [schema])
-    names = [str(item.get("type", "any")) for item in branches if item.get("type") != "null"]
-    if names == ["array"]:
-        return f"array of {schema['items']['type']}s"
-    return " or ".join(names) if "$ref" not in schema else "object"
-
-
-def _default(schema: Mapping[str, Any]) -> str:
-    default = schema.get("default")
-    if schema["required"]:
-        return "required"
-    if isinstance(default, list):
-        (default,) = default
-    return "" if default is None else f"`{json.dumps(default)}`"
-
-
-def _rule(schema: Mapping[str, Any]) -> str:
-    if "type" not in schema and "rule" not in schema:
-        return ""
-    return rule_of(schema).removeprefix("must be ")
-
-
-def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    cells = [list(header)]
-    cells += [["---"] * len(cells[0]), *(list(row) for row in rows)]
-    return "".join(f"| {' | '.join(row)} |\n" for row in cells)
-
-
-def _json(title: str, value: Mapping[str, Any]) -> str:
-    return f"\n{title}\n\n```json\n{json.dumps(value, indent=2)}\n```"
-
-
-def main(arguments: list[str]) -> int:
-    """Write the page, or with --check tell whether it is the one that would be written."""
-    if "--check" not in arguments:
-        PAGE.write_text(page(), "utf-8")
-        return 0
-    if PAGE.is_file() and PAGE.read_text("utf-8") == page():
-        return 0
-    print("docs/api.md is out of date: run `make docs`", file=sys.stderr)
-    return 1
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+def _listed(names: frozenset[str]) -> str:
+    return ", ".join(f"`{name}`" for name in sorted(names))

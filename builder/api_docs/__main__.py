@@ -1,0 +1,7 @@
+"""See the package."""
+
+import sys
+
+from . import main
+
+sys.exit(main(sys.argv[1:]))
