@@ -29,6 +29,29 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
     models_dir: Path = Field(Path("/models"), description="Folder of the baked weights.")
+    model_cache_dir: Path = Field(
+        Path("/runpod-volume/huggingface-cache/hub"),
+        description="RunPod's cached models, looked in for what is not baked.",
+    )
+    volume_models_dir: Path = Field(
+        Path("/runpod-volume/models"),
+        description="Folder of weights on a network volume, laid out as MODELS_DIR, looked in for "
+        "what neither of the two has.",
+    )
+    download_models: str = Field(
+        "",
+        description="Models to fetch from the Hub before the first job where no folder has them: "
+        "`wan2.1, ltx-video`. They go to VOLUME_MODELS_DIR where that can be written, else below "
+        "STATE_DIR. Empty: nothing is ever downloaded.",
+    )
+    hf_token: SecretStr | None = Field(
+        None, description="Token of the Hub for DOWNLOAD_MODELS whose licence has to be accepted."
+    )
+    hash_weights: bool = Field(
+        False,
+        description="Hold the hash of every file of weights against the lock before the first job; "
+        "that reads all of them. Sizes, and hashes of small files, are checked in any case.",
+    )
     manifest_path: Path | None = Field(
         None, description="A manifest of your own: its keys go over the packaged ones."
     )
@@ -159,11 +182,18 @@ class Platform(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_prefix="RUNPOD_")
 
-    webhook_get_job: str | None = None
-    webhook_post_output: str | None = None
-    pod_id: str | None = None
-    #: The SDK's own lines: at its default, DEBUG, it prints whole answers.
-    log_level: str = "INFO"
+    webhook_get_job: str | None = Field(
+        None, description="Where the SDK takes jobs from; unset: not on the platform."
+    )
+    webhook_post_output: str | None = Field(
+        None, description="Where the SDK posts results; progress goes there, too."
+    )
+    pod_id: str | None = Field(None, description="Name of the worker.")
+    log_level: str = Field(
+        "INFO",
+        description="Least level of the SDK's own lines. The image sets INFO: at its own default, "
+        "DEBUG, the SDK prints whole answers.",
+    )
 
     @property
     def is_there(self) -> bool:

@@ -7,7 +7,19 @@ from pathlib import Path
 import pytest
 
 #: Settings of whoever runs the tests must not leak into them.
-LEAKY = ("RUNPOD_", "BUCKET_", "MODELS_DIR", "OUTPUT_DIR", "DEFAULT_MODEL", "MANIFEST_PATH")
+LEAKY = (
+    "RUNPOD_",
+    "GATEWAY_",
+    "BUCKET_",
+    "MODELS_DIR",
+    "MODEL_CACHE_DIR",
+    "VOLUME_MODELS_DIR",
+    "DOWNLOAD_MODELS",
+    "HASH_WEIGHTS",
+    "OUTPUT_DIR",
+    "DEFAULT_MODEL",
+    "MANIFEST_PATH",
+)
 
 
 @pytest.fixture(autouse=True)

@@ -6,8 +6,9 @@ worker reads, MODELS_DIR/<owner>/<name>; MODELS_DIR/lock.json says what is in th
 
 from __future__ import annotations
 
+from src.pipelines.weights.hub import Hub, find_token
+
 from .bake import Rules, bake, choose
 from .failures import BakeFailed
-from .hub import Hub, find_token
 
 __all__ = ["bake", "choose", "Rules", "Hub", "find_token", "BakeFailed"]

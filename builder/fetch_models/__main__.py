@@ -10,7 +10,7 @@ from src.errors import WorkerError
 from src.manifest import PACKAGED, load_manifest
 from src.pipelines.loader import quieten_libraries
 
-from . import BakeFailed, Hub, Rules, bake, choose, find_token
+from . import Hub, Rules, bake, choose, find_token
 
 LOCK = Path(__file__).parent.parent / "models.lock.json"
 
@@ -21,7 +21,7 @@ def main(arguments: list[str] | None = None, *, hub: Hub | None = None) -> int:
     quieten_libraries()
     try:
         _bake(wanted, hub or Hub(token=find_token()))
-    except (BakeFailed, WorkerError, OSError, ValueError) as error:
+    except (WorkerError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0

@@ -17,16 +17,17 @@ from tqdm import tqdm
 
 from builder.tiny_models import build_models
 from src.manifest import AdapterEntry, Manifest, ModelEntry, Served
-from src.pipelines.weights import check_components, check_files
+from src.pipelines.weights import INDEX, check_components, check_files
+from src.pipelines.weights.hub import Hub, OnBytes, RemoteFile
+from src.pipelines.weights.lock import Lock, Repository, Source, StoredFile
+from src.pipelines.weights.needs import Needs, Stored, needs, taken
+from src.pipelines.weights.selection import Part, select
+from src.pipelines.weights.shelf import Shelf
 
 from .conversion import SAFETENSORS
 from .failures import BakeFailed
-from .hub import Hub, OnBytes, RemoteFile
-from .lock import Lock, Repository, Source, StoredFile, check_source, compare
-from .needs import Needs, Stored, needs, taken
+from .lock import check_source, compare
 from .part_baker import PartBaker, table
-from .selection import INDEX, Part, select
-from .shelf import Shelf
 
 #: What the manifest calls the source of weights that are made here, not fetched.
 MADE_HERE = "builder/tiny_models"
@@ -84,8 +85,8 @@ def bake(chosen: Manifest, *, hub: Hub, out: Path, lock: Path, rules: Rules) -> 
     Raises BakeFailed or ModelNotLoaded; what was put until then stays, and need not be fetched
     again.
     """
+    _make(chosen.only(lambda entry: entry.source == MADE_HERE), out)
     shelf = Shelf(out)
-    _make(chosen.only(lambda entry: entry.source == MADE_HERE), shelf)
     baker = _Baker(hub, shelf, lock, rules)
     fetched = chosen.only(lambda entry: entry.source != MADE_HERE)
     plans = [baker.plan(repo, needed) for repo, needed in needs(fetched, rules.stored).items()]
@@ -100,6 +101,8 @@ def bake(chosen: Manifest, *, hub: Hub, out: Path, lock: Path, rules: Rules) -> 
             bar.write(baker.bake(plan, bar))
     shelf.tidy()
     check(chosen, out)
+    if baker.added:
+        print(f"{lock}: new in it, to be committed: {', '.join(baker.added)}")
 
 
 def check(chosen: Manifest, out: Path) -> None:
@@ -112,15 +115,11 @@ def check(chosen: Manifest, out: Path) -> None:
             check_files(out, served)
 
 
-def _make(manifest: Manifest, shelf: Shelf) -> None:
+def _make(manifest: Manifest, out: Path) -> None:
     """Build random weights, which no hub has."""
-    if not manifest.models:
-        return
-    build_models(shelf.folder, manifest)
-    made: list[Served] = [*manifest.models, *manifest.adapters]
-    for repo in dict.fromkeys(repo for entry in made for repo in entry.repos):
-        shelf.put_made(repo)
-        print(f"{repo}: random weights, made here")
+    if manifest.models:
+        for repo in build_models(out, manifest):
+            print(f"{repo}: random weights, made here")
 
 
 class _Baker:
@@ -132,6 +131,8 @@ class _Baker:
         self._path = lock
         self._lock = Lock.read(lock)
         self._rules = rules
+        #: Repositories of which the lock had nothing, or something else.
+        self.added: list[str] = []
 
     def plan(self, repo: str, needed: Needs) -> Plan:
         """Find out what is to be fetched of a repository, and hold it against the lock."""
@@ -207,6 +208,7 @@ class _Baker:
         if now != repository:
             self._lock.repos[plan.repo] = now
             self._lock.write(self._path)
+            self.added.append(plan.repo)
 
 
 def _uncounted(_count: int) -> None:

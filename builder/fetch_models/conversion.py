@@ -93,19 +93,6 @@ def with_dtype(config: Any, dtype: str) -> Any:
     return config
 
 
-def shard_table(shards: Collection[Path]) -> bytes:
-    """The index of weights in several files, from their own headers."""
-    where: dict[str, str] = {}
-    total = 0
-    for shard in sorted(shards):
-        with _opened(shard) as (table, _read):
-            for name, (shape, dtype) in table.items():
-                where[name] = shard.name
-                total += math.prod(shape) * dtype.itemsize
-    index = {"metadata": {"total_size": total}, "weight_map": where}
-    return (json.dumps(index, indent=2, sort_keys=True) + "\n").encode()
-
-
 #: Name -> shape and dtype.
 _Table = dict[str, tuple[tuple[int, ...], torch.dtype]]
 _Read = Callable[[str], Tensor]

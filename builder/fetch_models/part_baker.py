@@ -7,12 +7,14 @@ from collections.abc import Callable, Collection, Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from .conversion import SAFETENSORS, kept_in_float32, shard_table, store, with_dtype, would_change
+from src.pipelines.weights.headers import shard_table, shard_table_name
+from src.pipelines.weights.hub import OnBytes, RemoteFile
+from src.pipelines.weights.lock import Source, StoredFile
+from src.pipelines.weights.selection import CONFIG, RIFE_WEIGHTS, SHARD_TABLE, WEIGHTS, Part
+from src.pipelines.weights.shelf import Shelf, record_of
+
+from .conversion import SAFETENSORS, kept_in_float32, store, with_dtype, would_change
 from .failures import BakeFailed
-from .hub import OnBytes, RemoteFile
-from .lock import Source, StoredFile
-from .selection import CONFIG, RIFE_WEIGHTS, SHARD_TABLE, WEIGHTS, Part
-from .shelf import Shelf, record_of
 
 
 class PartBaker:
@@ -97,7 +99,7 @@ class PartBaker:
 
     def _put_shard_table(self, weights: Iterable[str]) -> None:
         shards = [self._shelf.at(self._repo, target) for target in weights]
-        name = f"{shards[0].name.rsplit('-', 3)[0]}{SAFETENSORS}.index.json"
+        name = shard_table_name(shards[0].name)
         path = self._shelf.part("index")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(shard_table(shards))

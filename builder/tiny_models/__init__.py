@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from src.manifest import Manifest, ModelEntry, ToolEntry
 from src.pipelines import FAMILIES
+from src.pipelines.weights.shelf import Shelf
 
 from .adapters import lora_part, part_of
 from .shelf import Part, put
@@ -31,7 +32,8 @@ def parts_of(entry: ModelEntry | ToolEntry) -> dict[str, Part]:
 def build_models(folder: Path, entries: Manifest | Iterable[ModelEntry]) -> list[str]:
     """Write every repository that the models need, and name those that were not there yet.
 
-    Of a whole manifest, its tools' and adapters' as well.
+    Of a whole manifest, its tools' and adapters' as well. They are added to the folder's lock.json,
+    without a commit.
     """
     served = [*entries, *(entries.tools if isinstance(entries, Manifest) else ())]
     parts = {repo: part for entry in served for repo, part in parts_of(entry).items()}
@@ -59,5 +61,10 @@ def _adapters(folder: Path, manifest: Manifest) -> Iterator[tuple[str, Part]]:
 
 
 def _put_all(folder: Path, parts: dict[str, Part]) -> list[str]:
+    shelf = Shelf(folder)
     progress = tqdm(parts.items(), desc="tiny models", unit="repo")
-    return [repo for repo, part in progress if put(folder, repo, part)]
+    written = [repo for repo, part in progress if put(folder, repo, part)]
+    for repo in parts:
+        if repo in written or repo not in shelf.lock.repos:
+            shelf.put_made(repo)
+    return written

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from src.manifest import AdapterEntry, AdapterKind, ModelEntry
-from src.pipelines.adapters import LORA_FILE
+from src.pipelines.weights import LORA_FILE
 
 from . import animatediff, clip
 from .shelf import Part, Savable

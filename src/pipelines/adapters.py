@@ -14,10 +14,8 @@ from ..errors import ModelNotLoaded, WorkerError, field_error
 from ..generation import GenerationRequest
 from ..manifest import AdapterEntry, AdapterKind, ModelEntry
 from .choices import NAMING, Choices
-from .weights import folder
+from .weights import LORA_FILE, ModelsDir, folder
 
-#: The name that diffusers saves a LoRA under.
-LORA_FILE = "pytorch_lora_weights.safetensors"
 #: Parameters that name LoRAs of some kind -> their strengths, in the order that they are put on.
 LORAS = {
     "adapter_lora": "domain_lora_scale",
@@ -76,7 +74,7 @@ NO_ADAPTERS = Adapters()
 
 
 def chosen(
-    request: GenerationRequest, *, model: ModelEntry, choices: Choices, models_dir: Path
+    request: GenerationRequest, *, model: ModelEntry, choices: Choices, models_dir: ModelsDir
 ) -> Adapters:
     """What a settled request names, found.
 
@@ -102,7 +100,7 @@ class _Finder:
     """Looks up what one request names."""
 
     def __init__(
-        self, request: GenerationRequest, model: ModelEntry, choices: Choices, models_dir: Path
+        self, request: GenerationRequest, model: ModelEntry, choices: Choices, models_dir: ModelsDir
     ) -> None:
         self._request = request
         self._model = model

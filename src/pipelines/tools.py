@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cached_property
-from pathlib import Path
 
 import torch
 
@@ -12,13 +11,13 @@ from ..manifest import ToolEntry, ToolKind
 from .choices import Choices
 from .enhance import PromptEnhancer
 from .rife import Rife
-from .weights import folder
+from .weights import ModelsDir, folder
 
 
 class Tools:
     """What the room does before and after the pipelines' work."""
 
-    def __init__(self, choices: Choices, *, models_dir: Path, device: torch.device) -> None:
+    def __init__(self, choices: Choices, *, models_dir: ModelsDir, device: torch.device) -> None:
         """The tools that there are to choose from, on the device on which the models run."""
         self._choices = choices
         self._models_dir = models_dir

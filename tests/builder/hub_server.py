@@ -166,6 +166,8 @@ class HubServer:
         self, request: web.Request, path: str, content: bytes, headers: dict[str, str]
     ) -> web.StreamResponse:
         """The bytes, from where the caller wants them on."""
+        if request.method == "HEAD":
+            return web.Response(headers=headers | {"Content-Length": str(len(content))})
         wanted = request.headers.get("Range")
         self.asked.append(Asked(path, wanted, request.headers.get("Authorization")))
         content = self.faults.other.get(path, content)

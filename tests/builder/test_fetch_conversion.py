@@ -13,11 +13,11 @@ from safetensors.torch import load_file, save_file
 from builder.fetch_models import BakeFailed
 from builder.fetch_models.conversion import (
     kept_in_float32,
-    shard_table,
     store,
     with_dtype,
     would_change,
 )
+from src.pipelines.weights.headers import shard_table
 
 pytestmark = pytest.mark.real
 

@@ -12,15 +12,16 @@ import pytest
 import torch
 from safetensors.torch import load, load_file, save
 
-from builder.fetch_models import BakeFailed, Hub, Rules, bake, choose, find_token
+from builder.fetch_models import Hub, Rules, bake, choose, find_token
 from builder.fetch_models.__main__ import main
-from builder.fetch_models.lock import Lock, sha256_of
-from builder.fetch_models.shelf import LOCK
+from builder.tiny_models import build_models
+from src.errors import ModelNotLoaded
 from src.generation import GenerationRequest, Parameters, Sources, Task
 from src.manifest import load_manifest
 from src.pipelines.loader import Loader
 from src.pipelines.rife_network import IFNet
 from src.pipelines.room import Pipelines
+from src.pipelines.weights.lock import LOCK, Lock, sha256_of
 
 from .hub_server import HubServer
 
@@ -368,7 +369,7 @@ def test_a_commit_that_holds_something_else_is_refused_by_file_wanted_and_got(
     assert locked
 
     with pytest.raises(
-        BakeFailed, match=rf"{path}: sha256 .* must be {locked.sha256}.* got \w{{64}}"
+        ModelNotLoaded, match=rf"{path}: sha256 .* must be {locked.sha256}.* got \w{{64}}"
     ):
         later.bake("wan2.1")
     assert not (later.out / WAN / path).exists()
@@ -379,12 +380,14 @@ def test_another_dtype_than_the_locks_is_refused(bakery: Bakery, tmp_path: Path)
     later = Bakery(bakery.server, tmp_path / "later")
     later.lock = bakery.lock
 
-    with pytest.raises(BakeFailed, match="the lock has it in bfloat16, got its published dtype"):
+    with pytest.raises(
+        ModelNotLoaded, match="the lock has it in bfloat16, got its published dtype"
+    ):
         later.bake("wan2.1", stored="published")
 
 
 def test_a_frozen_bake_takes_nothing_that_is_not_locked(bakery: Bakery) -> None:
-    with pytest.raises(BakeFailed, match=rf"{WAN}: not in .*models\.lock\.json"):
+    with pytest.raises(ModelNotLoaded, match=rf"{WAN}: not in .*models\.lock\.json"):
         bakery.bake("wan2.1", frozen=True)
     assert not (bakery.out / WAN).exists()
 
@@ -395,7 +398,7 @@ def test_a_frozen_bake_takes_nothing_that_is_not_locked(bakery: Bakery) -> None:
 )
 def test_a_lock_that_cannot_be_read_is_named(bakery: Bakery, content: str, words: str) -> None:
     bakery.lock.write_text(content, "utf-8")
-    with pytest.raises(BakeFailed, match=words):
+    with pytest.raises(ModelNotLoaded, match=words):
         bakery.bake("wan2.1")
 
 
@@ -403,7 +406,7 @@ def test_a_folder_that_no_bake_has_made_is_left_alone(bakery: Bakery) -> None:
     mine = bakery.out / WAN / "mine.txt"
     mine.parent.mkdir(parents=True)
     mine.touch()
-    with pytest.raises(BakeFailed, match="holds files that are not in"):
+    with pytest.raises(ModelNotLoaded, match="holds files that are not in"):
         bakery.bake("wan2.1")
     assert bakery.files(WAN) == ["mine.txt"]
 
@@ -415,7 +418,7 @@ def test_a_file_that_ends_early_is_not_put_in_place_and_continued_by_the_next_ru
     bakery: Bakery, server: HubServer
 ) -> None:
     server.faults.short[TRANSFORMER] = 50_000
-    with pytest.raises(BakeFailed, match=rf"{TRANSFORMER}: cut short, wanted \d+ bytes"):
+    with pytest.raises(ModelNotLoaded, match=rf"{TRANSFORMER}: cut short, wanted \d+ bytes"):
         bakery.bake("wan2.1")
     assert not (bakery.out / WAN / TRANSFORMER).exists()
     assert len(bakery.left()) >= 1
@@ -447,7 +450,7 @@ def test_an_unfinished_bake_goes_on_with_its_own_commit(
     bakery: Bakery, server: HubServer, published: Callable[[str], Files]
 ) -> None:
     server.faults.short[TRANSFORMER] = 100
-    with pytest.raises(BakeFailed):
+    with pytest.raises(ModelNotLoaded):
         bakery.bake("wan2.1")
     server.publish(WAN, published(WAN) | {"tokenizer/tokenizer.json": b"{}"})
     bakery.bake("wan2.1")
@@ -460,7 +463,9 @@ def test_bytes_that_are_not_those_listed_are_thrown_away(
     bakery: Bakery, server: HubServer, published: Callable[[str], Files], path: str
 ) -> None:
     server.faults.other[path] = published(WAN)[path][:-1] + b"?"
-    with pytest.raises(BakeFailed, match=rf"{WAN}/{path}: its \w+( hash)? must be \w+, got \w+"):
+    with pytest.raises(
+        ModelNotLoaded, match=rf"{WAN}/{path}: its \w+( hash)? must be \w+, got \w+"
+    ):
         bakery.bake("wan2.1")
     assert not (bakery.out / WAN / path).exists()
 
@@ -511,7 +516,7 @@ def test_a_refusal_says_what_to_do(
     words: str,
 ) -> None:
     break_it(server)
-    with pytest.raises(BakeFailed, match=words) as caught:
+    with pytest.raises(ModelNotLoaded, match=words) as caught:
         bakery.bake("wan2.1", token="hf_not_the_one")
 
     said = str(caught.value) + "".join(capsys.readouterr())
@@ -531,14 +536,16 @@ def test_a_gated_repository_opens_for_a_token(bakery: Bakery, server: HubServer)
 
 
 def test_a_repository_that_is_not_there_is_named(bakery: Bakery) -> None:
-    with pytest.raises(BakeFailed, match=r"14B-Diffusers: not found at .*: HF_TOKEN is not set"):
+    with pytest.raises(
+        ModelNotLoaded, match=r"14B-Diffusers: not found at .*: HF_TOKEN is not set"
+    ):
         bakery.bake("wan2.1-t2v-14b")
 
 
 def test_a_commit_that_is_gone_is_named(bakery: Bakery) -> None:
     lock = Lock.model_validate({"repos": {WAN: {"commit": "0" * 40}}})
     lock.write(bakery.lock)
-    with pytest.raises(BakeFailed, match=f"{WAN}: has no revision 0{{40}} .*--update"):
+    with pytest.raises(ModelNotLoaded, match=f"{WAN}: has no revision 0{{40}} .*--update"):
         bakery.bake("wan2.1")
 
 
@@ -551,7 +558,7 @@ def closed_port() -> str:
 def test_no_network_is_an_error_that_says_so(tmp_path: Path) -> None:
     url = closed_port()
     chosen = choose(load_manifest(), ["wan2.1"])
-    with pytest.raises(BakeFailed, match=rf"{url} could not be reached \(ConnectError"):
+    with pytest.raises(ModelNotLoaded, match=rf"{url} could not be reached \(ConnectError"):
         bake(chosen, hub=Hub(endpoint=url), out=tmp_path, lock=tmp_path / "lock", rules=Rules())
 
 
@@ -585,6 +592,28 @@ def test_the_embedded_model_is_made_without_any_network(tmp_path: Path) -> None:
     assert "unet/config.json" in made["worker-video/demo"].files
     assert "worker-video/demo-ip-adapter" in made
     assert frames(out, "demo").shape == (5, 64, 64, 3)
+
+
+def test_what_is_new_in_the_lock_is_said_once(
+    bakery: Bakery, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bakery.bake("wan2.1")
+    assert f"{bakery.lock}: new in it, to be committed: {WAN}" in capsys.readouterr().out
+    bakery.bake("wan2.1")
+    assert "to be committed" not in capsys.readouterr().out
+
+
+def test_what_is_made_and_what_is_fetched_stand_in_one_lock_beside_the_weights(
+    bakery: Bakery, tmp_path: Path
+) -> None:
+    build_models(bakery.out, [load_manifest().find("demo")])
+    bakery.bake("wan2.1")
+    both = Bakery(bakery.server, tmp_path / "both")
+    both.bake("demo", "wan2.1")
+
+    for folder in (bakery.out, both.out):
+        assert {"worker-video/demo", WAN} <= Lock.read(folder / LOCK).repos.keys()
+    assert set(Lock.read(both.lock).repos) == {WAN}  # what is made is not held to anything
 
 
 def test_the_token_is_the_environments_or_the_builds_secret(

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from src.manifest import Manifest, load_manifest
 from src.pipelines.choices import Choices
 from src.pipelines.loader import Loader
 from src.pipelines.room import Pipelines
+from src.pipelines.weights import files_of
 
 from .conftest import Studio
 
@@ -210,3 +213,41 @@ def test_an_index_that_is_none_is_named(sharded: Path, models_dir: Path, text: s
 
     with pytest.raises(ModelNotLoaded, match=rf"^{index}: "):
         check(models_dir)
+
+
+def test_the_files_of_a_model_are_known_before_torch_is_imported(tiny_models: Path) -> None:
+    """So that they can be read ahead while it is."""
+    script = (
+        "import sys; from pathlib import Path; from src.manifest import load_manifest;"
+        "from src.pipelines.weights import files_of;"
+        "print(*files_of(Path(sys.argv[1]), load_manifest().find('demo')), sep='\\n');"
+        "assert not {'torch', 'diffusers', 'transformers'} & sys.modules.keys()"
+    )
+    files = subprocess.run(
+        [sys.executable, "-c", script, str(tiny_models)],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[2],
+    ).stdout.splitlines()
+
+    assert files == [
+        f"{tiny_models}/{name}"
+        for name in (
+            "worker-video/demo-motion-adapter/diffusion_pytorch_model.safetensors",
+            "worker-video/demo/text_encoder/model.safetensors",
+            UNET,
+            "worker-video/demo/vae/diffusion_pytorch_model.safetensors",
+        )
+    ]
+
+
+def test_of_what_lies_in_a_models_folder_only_what_is_loaded_is_read(models_dir: Path) -> None:
+    for name in ("all_in_one.safetensors", "safety_checker/model.safetensors"):
+        (models_dir / MODEL / name).parent.mkdir(exist_ok=True)
+        shutil.copy(models_dir / UNET, models_dir / MODEL / name)
+
+    assert len(files_of(models_dir, DEMO)) == 4
+    (models_dir / MODEL / "model_index.json").unlink()
+    with pytest.raises(ModelNotLoaded, match=r"model_index\.json: .*No such file"):
+        files_of(models_dir, DEMO)

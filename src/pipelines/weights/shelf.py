@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .failures import BakeFailed
-from .lock import Lock, Repository, Source, StoredFile, sha256_of
+from ...errors import ModelNotLoaded
+from .lock import LOCK, Lock, Repository, Source, StoredFile, sha256_of
 from .selection import Part
 
-#: Beside the weights: what is there, for whoever wants to know whether all of it still is.
-LOCK = "lock.json"
 #: Files that are not whole yet, by their content's hash.
 PARTS = ".parts"
 
@@ -18,7 +16,7 @@ class Shelf:
     """The folder, and the record of everything in it that a bake has put there."""
 
     def __init__(self, folder: Path) -> None:
-        """Reads the record that is there; raises BakeFailed for one that cannot be read."""
+        """Reads the record that is there; raises ModelNotLoaded for one that cannot be read."""
         self.folder = folder
         self.lock = Lock.read(folder / LOCK)
 
@@ -46,11 +44,11 @@ class Shelf:
     def begin(self, repo: str, commit: str, parts: list[Part]) -> None:
         """Make room for a commit: files of another one go, but for large ones that it has too.
 
-        Raises BakeFailed for a folder that no bake has made.
+        Raises ModelNotLoaded for a folder that no bake has made.
         """
         if repo not in self.lock.repos:
             if any((self.folder / repo).glob("*")):
-                raise BakeFailed(
+                raise ModelNotLoaded(
                     f"{self.folder / repo}: holds files that are not in {self.folder / LOCK}; "
                     "remove the folder, or bake into another"
                 )
@@ -93,6 +91,12 @@ class Shelf:
         }
         self.lock.repos[repo] = Repository(files=files)
         self.lock.write(self.folder / LOCK)
+
+    def forget(self, repo: str) -> Repository:
+        """Take a repository out of the record, which it gives; its files are somewhere else now."""
+        repository = self.lock.repos.pop(repo)
+        self.lock.write(self.folder / LOCK)
+        return repository
 
     def tidy(self) -> None:
         """Leave nothing behind but what was baked."""

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from src.manifest import AdapterEntry, AdapterKind, Manifest, ModelEntry, ToolEntry, ToolKind
-from src.pipelines import FAMILIES
+from ...manifest import AdapterEntry, AdapterKind, Manifest, ModelEntry, ToolEntry, ToolKind
+from .. import FAMILIES
 
 #: served: as the manifest says for a GPU. published: as it comes.
 Stored = Literal["served", "published"]

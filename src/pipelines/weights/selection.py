@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from src.pipelines.adapters import LORA_FILE
-from src.pipelines.weights import WEIGHTLESS
-
-from .failures import BakeFailed
+from ...errors import ModelNotLoaded
+from .checks import WEIGHTLESS
+from .folders import INDEX, LORA_FILE
 from .hub import RemoteFile
 from .needs import ROOT, Needs
 
-INDEX = "model_index.json"
 CONFIG = "config.json"
+PICKLES = frozenset({".bin", ".pkl", ".pt", ".pth", ".ckpt"})
 RIFE = "flownet.pkl"
 #: What its converter writes beside a configuration.
 RIFE_WEIGHTS = "model.safetensors"
@@ -77,7 +76,7 @@ def select(
 ) -> list[Part]:
     """The parts of a repository that are needed, by its listing and its model_index.json.
 
-    Raises BakeFailed for what is needed and not there.
+    Raises ModelNotLoaded for what is needed and not there.
     """
     parts = [Part(plain=tuple(_licences(listing)))]
     if needs.components is not None:
@@ -91,10 +90,21 @@ def select(
     return [part for part in parts if part.sources]
 
 
+def refuse_pickles(repo: str, parts: Iterable[Part]) -> None:
+    """Raises ModelNotLoaded for a pickle among the files: it cannot be read as it was published."""
+    for part in parts:
+        for file in part.sources.values():
+            if PurePosixPath(file.path).suffix in PICKLES:
+                raise ModelNotLoaded(
+                    f"{repo}: {file.path} is a pickle, which is not read here; "
+                    "`python -m builder.fetch_models` bakes it as safetensors"
+                )
+
+
 def _single_files(repo: str, listing: Mapping[str, RemoteFile], needs: Needs) -> Iterator[Part]:
     for file, dtype in needs.files.items():
         if file not in listing:
-            raise BakeFailed(f"{repo}: has no {file}, which the manifest names")
+            raise ModelNotLoaded(f"{repo}: has no {file}, which the manifest names")
         yield Part(dtype=dtype, weights={file: listing[file]})
     if needs.lora:
         lora = _lora(repo, listing)
@@ -125,7 +135,7 @@ def _component(
     network = f"{name}/{CONFIG}" in listing and not WEIGHTLESS.search(cls)
     part = _folder(repo, listing, name, dtype, library=library, network=network)
     if not part.sources:
-        raise BakeFailed(f"{repo}: has no folder {name}, which its {INDEX} names")
+        raise ModelNotLoaded(f"{repo}: has no folder {name}, which its {INDEX} names")
     return part
 
 
@@ -156,7 +166,7 @@ def _folder(
     weights = _weights(files, dtype, library) if network else {}
     if network and not (config and weights):
         lacking = "weights as safetensors or PyTorch's pickle" if config else CONFIG
-        raise BakeFailed(f"{repo}: has no {lacking} in {folder or 'its own folder'}")
+        raise ModelNotLoaded(f"{repo}: has no {lacking} in {folder or 'its own folder'}")
     return Part(
         folder=folder,
         dtype=dtype,
@@ -209,7 +219,7 @@ def _lora(repo: str, listing: Mapping[str, RemoteFile]) -> RemoteFile:
     files = [path for path in sorted(listing) if re.fullmatch(r"[^/]+\.safetensors", path)]
     whole = [path for path in files if not re.search(r"\.fp16\.|\.bf16\.", path)] or files
     if len(whole) != 1:
-        raise BakeFailed(
+        raise ModelNotLoaded(
             f"{repo}: has {len(whole)} safetensors files where one LoRA was looked for; "
             "name its file in the manifest"
         )
@@ -219,5 +229,5 @@ def _lora(repo: str, listing: Mapping[str, RemoteFile]) -> RemoteFile:
 def _rife(repo: str, listing: Mapping[str, RemoteFile]) -> RemoteFile:
     found = [path for path in sorted(listing) if PurePosixPath(path).name == RIFE]
     if not found:
-        raise BakeFailed(f"{repo}: has no {RIFE}")
+        raise ModelNotLoaded(f"{repo}: has no {RIFE}")
     return listing[min(found, key=len)]

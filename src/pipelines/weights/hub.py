@@ -7,17 +7,20 @@ the half of a file that is there is kept and continued here.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .failures import BakeFailed
+from ...errors import ModelNotLoaded
+from .lock import BLOCK
+
+log = logging.getLogger(__name__)
 
 #: Where a build's secret of that name is mounted.
 SECRET = Path("/run/secrets/HF_TOKEN")
-BLOCK = 2**22
 
 OnBytes = Callable[[int], object]
 
@@ -49,8 +52,23 @@ def find_token(secret: Path = SECRET) -> str | None:
     return secret.read_text("utf-8").strip() or None
 
 
+@contextmanager
+def online() -> Iterator[None]:
+    """Lift HF_HUB_OFFLINE, which the image sets: the operator has asked for a download since."""
+    from huggingface_hub import constants
+
+    offline = constants.HF_HUB_OFFLINE
+    if offline:
+        log.info("offline mode is set, and lifted for what DOWNLOAD_MODELS names")
+    constants.HF_HUB_OFFLINE = False
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = offline
+
+
 class Hub:
-    """Asks one server with one token. Every method raises BakeFailed."""
+    """Asks one server with one token. Every method raises ModelNotLoaded."""
 
     def __init__(self, *, endpoint: str | None = None, token: str | None = None) -> None:
         """Without an endpoint it is HF_ENDPOINT's, or huggingface.co."""
@@ -65,7 +83,7 @@ class Hub:
         with self._told(repo, revision):
             commit = self._api.model_info(repo, revision=revision).sha
         if not commit:
-            raise BakeFailed(f"{repo}: {self._endpoint} tells no commit of {revision}")
+            raise ModelNotLoaded(f"{repo}: {self._endpoint} tells no commit of {revision}")
         return commit
 
     def files(self, repo: str, commit: str) -> dict[str, RemoteFile]:
@@ -136,26 +154,26 @@ class Hub:
         try:
             yield
         except errors.HfHubHTTPError as error:
-            raise BakeFailed(f"{name}: {self._refusal(error, repo, revision)}") from None
+            raise ModelNotLoaded(f"{name}: {self._refusal(error, repo, revision)}") from None
         except (httpx2.HTTPError, errors.OfflineModeIsEnabled) as error:
             reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
             if isinstance(error, errors.OfflineModeIsEnabled):
                 reason = "HF_HUB_OFFLINE is set"
-            raise BakeFailed(
+            raise ModelNotLoaded(
                 f"{name}: {self._endpoint} could not be reached ({reason}); "
                 "what is there already is kept, run it again"
             ) from None
         except OSError as error:
             if error.errno is not None:  # the disk's, such as none left
-                raise BakeFailed(f"{name}: {error.strerror}") from error
-            raise BakeFailed(
+                raise ModelNotLoaded(f"{name}: {error.strerror}") from error
+            raise ModelNotLoaded(
                 f"{name}: cut short, wanted {file.size if file else 'more'} bytes; "
                 "what is there already is kept, run it again"
             ) from None
         except (ValueError, KeyError, TypeError) as error:
             if file:
                 raise
-            raise BakeFailed(f"{name}: {self._endpoint} answers as no Hub does") from error
+            raise ModelNotLoaded(f"{name}: {self._endpoint} answers as no Hub does") from error
 
     def _refusal(self, error: Any, repo: str, revision: str) -> str:
         from huggingface_hub import errors
@@ -191,7 +209,7 @@ def _checked(repo: str, file: RemoteFile, path: Path) -> str:
     if got != file.content:
         path.unlink()
         kind = "sha256" if file.sha256 else "git hash"
-        raise BakeFailed(
+        raise ModelNotLoaded(
             f"{repo}/{file.path}: its {kind} must be {file.content}, got {got}; removed, "
             "run it again"
         )

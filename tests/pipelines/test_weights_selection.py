@@ -2,11 +2,12 @@
 
 import pytest
 
-from builder.fetch_models import BakeFailed, choose
-from builder.fetch_models.hub import RemoteFile
-from builder.fetch_models.needs import Needs, needs
-from builder.fetch_models.selection import select
+from builder.fetch_models import choose
+from src.errors import ModelNotLoaded
 from src.manifest import Served, load_manifest
+from src.pipelines.weights.hub import RemoteFile
+from src.pipelines.weights.needs import Needs, needs
+from src.pipelines.weights.selection import select
 
 INDEX = {
     "_class_name": "SomePipeline",
@@ -122,12 +123,12 @@ def test_transformers_names_are_preferred_for_its_classes() -> None:
     ],
 )
 def test_weights_that_are_not_there_are_named(there: list[str], words: str) -> None:
-    with pytest.raises(BakeFailed, match=words):
+    with pytest.raises(ModelNotLoaded, match=words):
         stored(*there)
 
 
 def test_a_component_without_its_folder_is_named() -> None:
-    with pytest.raises(BakeFailed, match=r"has no folder unet, which its model_index\.json names"):
+    with pytest.raises(ModelNotLoaded, match=r"no folder unet, which its model_index\.json names"):
         select("o/n", listing("model_index.json"), Needs(components={"unet": None}), INDEX)
 
 
