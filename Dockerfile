@@ -15,22 +15,39 @@ ARG PIP_INDEX_URL
 ARG PIP_FIND_LINKS
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 
+# Any value: leave in what models are compiled with (`acceleration = { compile = true }`), and see below.
+ARG WITH_COMPILER=""
+
 COPY builder/requirements.txt /build/builder/requirements.txt
+# Out goes what nothing at run time opens: libraries' own tests, torch's tools (all but the one that
+# it looks for when it is imported), archives for a linker and, without a compiler, C++ headers. And
+# pip, whose work is done then.
 # Bytecode is never held against its source again: nothing changes in an image, and looking at
-# each of thousands of files costs time at every cold start. What is left out are torch's own tests,
-# some in newer Python. pip itself has done its work then.
-RUN python3 -m venv /opt/venv \
-    && /opt/venv/bin/pip install --no-compile --progress-bar off -r /build/builder/requirements.txt \
-    && /opt/venv/bin/pip uninstall -y pip \
-    && /opt/venv/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash \
-        -x 'torch/testing/_internal/' /opt/venv/lib/python3.11/site-packages
+# each of thousands of files costs time at every cold start. torch's helpers for tests are left out,
+# some are in newer Python.
+RUN set -eu; \
+    python3 -m venv /opt/venv; \
+    /opt/venv/bin/pip install --no-compile --progress-bar off -r /build/builder/requirements.txt; \
+    /opt/venv/bin/pip uninstall -y pip; \
+    cd /opt/venv/lib/python3.11/site-packages; \
+    unused="-name tests"; \
+    test -n "${WITH_COMPILER}" || unused="${unused} -o -name include"; \
+    find . -name '*.dist-info' -prune -o -type d '(' ${unused} ')' -prune -exec rm -r {} +; \
+    find torch/bin -type f ! -name torch_shm_manager -delete; \
+    find . -type f -name '*.a' -delete; \
+    rm -rf torch/test; \
+    /opt/venv/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash \
+        -x 'torch/testing/_internal/' "${PWD}"
 
 
 # --- What bakes --------------------------------------------------------------------------------
 FROM libraries AS bakery
 WORKDIR /build
+# Of the worker only what a bake reads: new code elsewhere has nothing baked anew.
 COPY builder /build/builder
-COPY src /build/src
+COPY src/__init__.py src/errors.py src/generation.py /build/src/
+COPY src/manifest /build/src/manifest
+COPY src/pipelines /build/src/pipelines
 
 
 # The embedded model: small, random, and in every image, for self-tests. Weights may be written so
@@ -42,25 +59,40 @@ RUN /opt/venv/bin/python -m builder.tiny_models /models demo \
 
 
 # A folder for each model of the set, and in it what those before it did not bring, since two models
-# may share a repository: a file with one link is in no folder yet. Times are set to one value, so
-# that the same weights are the same layer, wherever and whenever they were baked.
+# may share a repository: a file with one link is in no folder yet. The record of what is there, which
+# the worker holds it against, changes with each of them and comes last. Times are set to one value,
+# so that the same weights are the same layer, wherever and whenever they were baked.
 FROM bakery AS weights
 # Ids of the manifest, with commas between them; eight at most, as there are eight layers for them.
 ARG MODELS=""
+# Any value: refuse what builder/models.lock.json does not have. What it has is held to in any case.
+ARG FROZEN=""
+COPY --from=demo /models/lock.json /models/lock.json
 # A token only where a model's licence has to be accepted: `--secret id=HF_TOKEN,env=HF_TOKEN`.
 RUN --mount=type=secret,id=HF_TOKEN \
     --mount=type=cache,target=/root/.cache/huggingface \
     set -eu; \
-    mkdir -p /models /layers/1 /layers/2 /layers/3 /layers/4 /layers/5 /layers/6 /layers/7 /layers/8; \
+    cd /models; \
+    mkdir -p /layers/1 /layers/2 /layers/3 /layers/4 /layers/5 /layers/6 /layers/7 /layers/8; \
+    mkdir -p /layers/record /lock; \
     layer=0; \
     for model in $(echo "${MODELS}" | tr ',' ' '); do \
         layer=$((layer + 1)); \
         test -d "/layers/${layer}" || { echo "MODELS: at most 8 models, got ${MODELS}" >&2; exit 1; }; \
-        /opt/venv/bin/python -m builder.fetch_models --models "${model}" --out /models; \
-        (cd /models && find . -type f -links 1 -exec cp --parents -l -t "/layers/${layer}" {} +); \
+        (cd /build && /opt/venv/bin/python -m builder.fetch_models ${FROZEN:+--frozen} \
+            --models "${model}" --out /models); \
+        find . -type f -links 1 ! -path ./lock.json \
+            -exec cp --parents -l -t "/layers/${layer}" {} +; \
     done; \
+    cp lock.json /layers/record/; \
+    test ! -f /build/builder/models.lock.json || cp /build/builder/models.lock.json /lock/; \
     chmod -R a+rX /layers; \
     find /layers -exec touch -h -d @0 {} +
+
+
+# No image: commits and hashes of what was baked, for later bakes to match. See docs/deploy.md.
+FROM scratch AS lock
+COPY --from=weights /lock/ /
 
 
 # --- The worker --------------------------------------------------------------------------------
@@ -89,6 +121,20 @@ COPY --from=weights /layers/5/ /models/
 COPY --from=weights /layers/6/ /models/
 COPY --from=weights /layers/7/ /models/
 COPY --from=weights /layers/8/ /models/
+COPY --from=weights /layers/record/ /models/
+
+# A model that is compiled needs a C++ compiler and Python's headers where it runs: on a GPU Triton
+# builds its one helper with them, on a CPU torch builds all that it makes. Some 0.3 GB, so only for
+# those who say `--build-arg WITH_COMPILER=1`; without it the worker refuses such a setting at start.
+ARG WITH_COMPILER=""
+RUN set -eu; \
+    test -n "${WITH_COMPILER}" || exit 0; \
+    headers=$(python3 -c "import sysconfig; print(sysconfig.get_config_var('INCLUDEPY'))"); \
+    apt-get update; \
+    apt-get install -y --no-install-recommends g++; \
+    test -f "${headers}/Python.h" || apt-get install -y --no-install-recommends python3-dev; \
+    rm -rf /var/lib/apt/lists/* /var/cache/apt/*
+
 COPY --from=libraries /opt/venv /opt/venv
 COPY --from=worker /app /app
 

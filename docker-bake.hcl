@@ -67,3 +67,14 @@ target "ltx" {
     DEFAULT_MODEL = "ltx-video"
   }
 }
+
+// No worker: the APIs' own URLs over an endpoint.
+target "gateway" {
+  context    = "."
+  dockerfile = "Dockerfile.gateway"
+  platforms  = ["linux/amd64"]
+  tags       = ["${REPOSITORY}-gateway:${VERSION}"]
+  args = {
+    BASE_IMAGE = BASE_IMAGE
+  }
+}

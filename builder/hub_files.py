@@ -8,34 +8,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import NoneType
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
-from annotated_types import Ge, Gt, Le
-from pydantic.fields import FieldInfo
-
-from src.config import Settings
+from .settings_table import Setting, settings
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / ".runpod"
 
 #: CUDA of the drivers that the pinned torch runs with: it is built for 13.0.
 CUDA_VERSIONS = ["13.0"]
-#: Where CogVideoX-5b, Wan 2.1 1.3B and everything smaller have room without offloading.
+#: From where CogVideoX-2B, SVD, Wan 2.1 1.3B and everything smaller stay on the GPU as a whole.
 GPUS = "ADA_24,AMPERE_24,ADA_48_PRO,AMPERE_48,ADA_80_PRO,AMPERE_80"
 #: The image's own, or of no use but on a machine of one's own.
-LEFT_OUT = {"models_dir", "output_dir", "device", "allow_private_urls"}
-#: What most deployments set; the form folds the others away.
-FIRST = {
-    "default_model",
-    "bucket_endpoint_url",
-    "bucket_access_key_id",
-    "bucket_secret_access_key",
-    "bucket_name",
-    "cdn_base_url",
-    "webhook_secret",
-    "worker_concurrency",
-}
+LEFT_OUT = {"MODELS_DIR", "OUTPUT_DIR", "DEVICE", "ALLOW_PRIVATE_URLS"}
 
 
 def hub() -> dict[str, Any]:
@@ -54,9 +39,9 @@ def hub() -> dict[str, Any]:
             "gpuIds": GPUS,
             "allowedCudaVersions": CUDA_VERSIONS,
             "env": [
-                {"key": name.upper(), "input": _input(name, field)}
-                for name, field in Settings.model_fields.items()
-                if name not in LEFT_OUT
+                {"key": setting.variable, "input": _input(setting)}
+                for setting in settings()
+                if setting.variable not in LEFT_OUT
             ],
         },
     }
@@ -76,49 +61,37 @@ def self_tests() -> dict[str, Any]:
     }
 
 
-def _input(name: str, field: FieldInfo) -> dict[str, Any]:
+def _input(setting: Setting) -> dict[str, Any]:
     """A setting as a field of a form."""
-    kinds = [kind for kind in get_args(field.annotation) if kind is not NoneType]
     entry: dict[str, Any] = {
-        "name": name.replace("_", " ").capitalize(),
-        "description": field.description,
-        **_kind(field, kinds[0] if kinds and not _is_choice(field) else field.annotation),
+        "name": setting.variable.replace("_", " ").capitalize(),
+        "description": setting.meaning,
+        **_kind(setting),
         "required": False,
     }
-    if field.default is not None and field.default != "":
-        default = field.default
+    if setting.default is not None and setting.default != "":
+        default = setting.default
         entry["default"] = default if isinstance(default, bool | int | float) else str(default)
-    if name not in FIRST:
+    if not setting.is_essential:
         entry["advanced"] = True
     return entry
 
 
-def _is_choice(field: FieldInfo) -> bool:
-    return get_origin(field.annotation) is Literal
-
-
-def _kind(field: FieldInfo, kind: Any) -> dict[str, Any]:
-    if _is_choice(field):
-        values = get_args(field.annotation)
-        return {"type": "string", "options": [{"label": item, "value": item} for item in values]}
-    if kind is bool:
+def _kind(setting: Setting) -> dict[str, Any]:
+    if setting.choices:
+        options = [{"label": choice, "value": choice} for choice in setting.choices]
+        return {"type": "string", "options": options}
+    if setting.kind is bool:
         return {"type": "boolean", "trueValue": "true", "falseValue": "false"}
-    if kind in (int, float):
-        return {"type": "number", **_bounds(field)}
+    if setting.kind in (int, float):
+        return {"type": "number", **_bounds(setting)}
     return {"type": "string"}
 
 
-def _bounds(field: FieldInfo) -> dict[str, float]:
+def _bounds(setting: Setting) -> dict[str, float]:
     """The form knows no "above": what is refused at start is said at start."""
-    bounds: dict[str, Any] = {}
-    for rule in field.metadata:
-        if isinstance(rule, Ge):
-            bounds["min"] = rule.ge
-        if isinstance(rule, Gt):
-            bounds["min"] = rule.gt
-        if isinstance(rule, Le):
-            bounds["max"] = rule.le
-    return bounds
+    names = {"min": "min", "above": "min", "max": "max"}
+    return {names[name]: value for name, value in setting.bounds.items() if name in names}
 
 
 def texts() -> dict[Path, str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
+import grimp
 import pytest
 
 from src.config import Platform, Settings
@@ -25,6 +26,8 @@ OTHERS = {
 }
 #: Layers for models that the Dockerfile has.
 MOST_MODELS = 8
+#: The layer of what is written down of all of them.
+RECORD = "/layers/record/"
 
 
 @dataclass(frozen=True)
@@ -84,11 +87,13 @@ def test_every_source_of_a_copy_is_in_the_build(root: Path, stages: list[Stage])
 
     assert own
     assert [path for path in own if not (root / path).exists()] == []
-    assert [path for path in own if not is_in_context(root, path)] == []
+    ignored = (root / ".dockerignore").read_text("utf-8")
+    in_part = {path for path in own if re.search(rf"^!{re.escape(path)}/", ignored, re.M)}
+    assert [path for path in own if not is_in_context(root, path)] == sorted(in_part)
 
 
 def test_every_stage_that_is_copied_from_or_built_on_comes_before(stages: list[Stage]) -> None:
-    known: set[str] = {"${BASE_IMAGE}"}
+    known: set[str] = {"${BASE_IMAGE}", "scratch"}
     for stage in stages:
         used = {re.match("--from=(.*?) ", words) for words in stage.words("COPY")} - {None}
         assert {stage.base, *(match.group(1) for match in used if match)} <= known
@@ -102,7 +107,12 @@ def test_every_stage_that_is_copied_from_or_built_on_comes_before(stages: list[S
         ("src/worker/making.py", True),
         ("builder/requirements.txt", True),
         ("builder/tiny_models/__main__.py", True),
+        ("builder/fetch_models/bake.py", True),
+        ("builder/models.lock.json", True),
         ("builder/image_test/__main__.py", False),
+        ("builder/settings_docs.py", False),
+        ("builder/requirements-dev.txt", False),
+        ("src/gateway/__main__.py", False),
         ("src/__pycache__/config.cpython-311.pyc", False),
         (".git/config", False),
         (".venv/bin/python", False),
@@ -126,8 +136,49 @@ def test_code_comes_last_and_weights_first_so_that_code_moves_nothing(stages: li
     sources = [words.split()[0].removeprefix("--from=") for words in stages[-1].words("COPY")]
     layers = [words.split()[1] for words in stages[-1].words("COPY") if "from=weights" in words]
 
-    assert sources == ["demo", *["weights"] * MOST_MODELS, "libraries", "worker"]
-    assert layers == [f"/layers/{number + 1}/" for number in range(MOST_MODELS)]
+    assert sources == ["demo", *["weights"] * MOST_MODELS, "weights", "libraries", "worker"]
+    assert layers == [*(f"/layers/{number + 1}/" for number in range(MOST_MODELS)), RECORD]
+
+
+def test_nothing_but_what_a_bake_reads_has_weights_baked_anew(
+    root: Path, stages: list[Stage]
+) -> None:
+    graph = grimp.build_graph("src", "builder", cache_dir=None)
+    tools = {"builder.fetch_models", "builder.tiny_models"}
+    modules = tools | {inner for tool in tools for inner in graph.find_descendants(tool)}
+    read = modules | {
+        upstream for module in modules for upstream in graph.find_upstream_modules(module)
+    }
+    parts = {Path(*module.split(".")[:2]) for module in read}
+    needed = {
+        *(str(part if (root / part).is_dir() else part.with_suffix(".py")) for part in parts),
+        *(f"{package}/__init__.py" for package in ("src", "builder")),
+    }
+    bakery = next(stage for stage in stages if stage.name == "bakery")
+    copied = {source for words in bakery.words("COPY") for source in words.split()[:-1]}
+    there = {path for path in needed if path.startswith("builder/") and is_in_context(root, path)}
+
+    assert copied - {"builder"} | there == needed
+    ignored = (root / ".dockerignore").read_text("utf-8")
+    named = set(re.findall(r"^!(builder/.*)$", ignored, re.M))
+    assert named - there == {"builder/requirements.txt", "builder/models.lock.json"}
+
+
+def test_the_lock_comes_out_of_a_build_by_itself(stages: list[Stage]) -> None:
+    lock = next(stage for stage in stages if stage.name == "lock")
+
+    assert lock.base == "scratch"
+    assert [name for name, _ in lock.steps] == ["COPY"]
+
+
+def test_there_is_a_compiler_only_for_those_who_ask(stages: list[Stage]) -> None:
+    final, libraries = stages[-1], next(stage for stage in stages if stage.name == "libraries")
+    (asked,) = [words for words in final.words("RUN") if "apt-get" in words]
+
+    assert 'WITH_COMPILER=""' in final.words("ARG")
+    assert 'WITH_COMPILER=""' in libraries.words("ARG")
+    assert asked.index('test -n "${WITH_COMPILER}" || exit 0') < asked.index("apt-get")
+    assert "rm -rf /var/lib/apt/lists/*" in asked
 
 
 def test_every_variable_of_the_image_is_a_setting_or_another_program_s(
@@ -166,12 +217,11 @@ def test_every_requirement_is_pinned(root: Path) -> None:
 
 @pytest.fixture(scope="module")
 def targets(root: Path) -> dict[str, dict[str, str]]:
-    """The arguments of each target that makes an image."""
+    """The arguments of each target that makes an image of the worker."""
     text = (root / "docker-bake.hcl").read_text("utf-8")
     blocks = re.findall(r'^target "(\w+)" \{\n(.*?)^\}', text, re.DOTALL | re.MULTILINE)
     found = {name: dict(re.findall(r'^ +(\w+) += "(.*)"$', body, re.M)) for name, body in blocks}
-    del found["_common"]
-    return found
+    return {name: arguments for name, arguments in found.items() if "dockerfile" not in arguments}
 
 
 def test_there_is_an_image_for_each_useful_set_of_models(
@@ -202,14 +252,15 @@ def test_an_upscaler_is_baked_with_its_model(
     assert upscalers - {None} <= models
 
 
-def test_a_target_sets_only_arguments_that_the_dockerfile_has(root: Path) -> None:
+def test_a_target_sets_only_arguments_that_its_dockerfile_has(root: Path) -> None:
     bake = (root / "docker-bake.hcl").read_text("utf-8")
-    given = {
-        name
-        for block in re.findall(r"args = \{(.*?)\}", bake, re.DOTALL)
-        for name in re.findall(r"^ +(\w+) +=", block, re.M)
-    }
-    known = re.findall(r"^ARG (\w+)", (root / "Dockerfile").read_text("utf-8"), re.M)
+    blocks = re.findall(r'^target "\w+" \{\n(.*?)^\}', bake, re.DOTALL | re.MULTILINE)
 
-    assert given
-    assert given <= set(known)
+    assert blocks
+    for block in blocks:
+        named = re.search(r'^ +dockerfile += "(.*)"$', block, re.M)
+        docker = (root / (named[1] if named else "Dockerfile")).read_text("utf-8")
+        arguments = re.search(r"args = \{(.*?)\}", block, re.DOTALL)
+        given = set(re.findall(r"^ +(\w+) +=", arguments[1], re.M)) if arguments else set()
+        assert given
+        assert given <= set(re.findall(r"^ARG (\w+)", docker, re.M))

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from . import host
@@ -24,6 +25,8 @@ LEFT_OUT = ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/ma
 #: Folders of the base that are there and empty, or are there as a file: what is mounted over them
 #: leaves nothing behind in a layer.
 WHEELS, CERTIFICATES = "/mnt", "/etc/ssl/certs/ca-certificates.crt"
+#: Of what is printed of a command.
+WIDTH = 90
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,10 +143,11 @@ def layers(buildah: Buildah) -> list[Layer]:
 
 def _made_by(created_by: str, copied: Iterator[str]) -> str:
     """An image's history names a COPY by its content alone; the build's log has its words."""
-    words = created_by.removeprefix("/bin/sh -c ").removeprefix("#(nop) ").strip()
+    command = created_by.rpartition("/bin/sh -c ")[2]  # a build's arguments stand before it
+    words = " ".join(command.removeprefix("#(nop) ").split())
     if words.startswith(("COPY", "ADD")):
         return next(copied, words)
-    return "the base image" if words in {"", "/bin/sh"} else f"RUN {words}"
+    return "the base image" if words in {"", "/bin/sh"} else f"RUN {shorten(words, WIDTH)}"
 
 
 def _copied(buildah: Buildah) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 #: Lines of a log that are shown when a command fails.
 TAIL = 40
@@ -23,20 +24,34 @@ def log_of(
 ) -> str:
     """Run a command, and give what it printed. Raises Failed with the last lines of that."""
     with log.open("wb") as file:
-        code = subprocess.run(  # noqa: S603  our own commands
+        ended = _ended(command, file, environment, seconds)
+    printed = log.read_text("utf-8", "replace")
+    if ended != "0":
+        last = "\n".join(printed.splitlines()[-TAIL:])
+        raise Failed(f"{command[0]} ended with {ended}; the end of {log}:\n{last}")
+    return printed
+
+
+def _ended(
+    command: Sequence[str],
+    output: BinaryIO,
+    environment: Mapping[str, str] | None,
+    seconds: float,
+) -> str:
+    """The command's exit code, or that it had none in time."""
+    try:
+        done = subprocess.run(  # noqa: S603  our own commands
             list(command),
-            stdout=file,
+            stdout=output,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
             env=environment and dict(environment),
             timeout=seconds,
             check=False,
-        ).returncode
-    printed = log.read_text("utf-8", "replace")
-    if code != 0:
-        last = "\n".join(printed.splitlines()[-TAIL:])
-        raise Failed(f"{command[0]} ended with {code}; the end of {log}:\n{last}")
-    return printed
+        )
+    except subprocess.TimeoutExpired:
+        return f"nothing within {seconds:.0f} s"
+    return str(done.returncode)
 
 
 def answer(command: Sequence[str]) -> str:

@@ -14,10 +14,10 @@ import diffusers
 import torch
 
 from ..manifest import Acceleration, ModelEntry
-from . import caches
+from . import caches, compiler
 from .family import Family, Pipeline
 from .fitting import DENOISERS, Fitting
-from .weights import folder
+from .weights import ModelsDir, folder
 
 #: Attention backends that compute what `native` does, in another order.
 EXACT_ATTENTION = ("native", "_native_cudnn", "_native_efficient", "_native_flash", "_native_math")
@@ -34,7 +34,7 @@ def check(
     entry: ModelEntry,
     family: Family,
     *,
-    models_dir: Path,
+    models_dir: ModelsDir,
     device: torch.device,
     fitting: Fitting,
     takes_loras: bool,
@@ -49,6 +49,7 @@ def check(
     reasons = [
         *refusals(settings, fitting=fitting, device=device, takes_loras=takes_loras),
         *misfits(settings, unweighted(models_dir, entry), pipelines),
+        *_compiler_refusals(settings, device),
     ]
     if reasons:
         raise ValueError(f"manifest, models.{entry.id}.acceleration: {'; '.join(reasons)}")
@@ -71,6 +72,13 @@ def refusals(
     if settings.cache == "sea" and fitting.offload == "model":
         yield "cache sea: its hook on the whole denoiser is lost when that moves to the CPU"
     yield from _attention_refusals(settings.attention, device)
+
+
+def _compiler_refusals(settings: Acceleration, device: torch.device) -> Iterator[str]:
+    if settings.compile and COMPILER == "inductor":
+        lacking = compiler.lacking(device)
+        if lacking:
+            yield f"compile: {lacking}"
 
 
 def _attention_refusals(attention: str | None, device: torch.device) -> Iterator[str]:
@@ -137,7 +145,7 @@ def denoisers(pipeline: Pipeline) -> dict[str, Any]:
     return {name: part for name, part in parts.items() if part is not None}
 
 
-def unweighted(models_dir: Path, entry: ModelEntry) -> dict[str, Any]:
+def unweighted(models_dir: ModelsDir, entry: ModelEntry) -> dict[str, Any]:
     """The denoisers as their configurations say, without weights."""
     repos = {name: folder(models_dir, entry.repo) / name for name in DENOISERS}
     repos |= {

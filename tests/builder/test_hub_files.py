@@ -10,7 +10,8 @@ from packaging.requirements import Requirement
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from builder.hub_files import CUDA_VERSIONS, FIRST, LEFT_OUT, ROOT, hub, self_tests, texts
+from builder.hub_files import CUDA_VERSIONS, LEFT_OUT, ROOT, hub, self_tests, texts
+from builder.settings_table import ESSENTIAL, settings
 from src.config import Settings
 from src.dialects import DEFAULT
 
@@ -100,11 +101,18 @@ def test_they_have_the_form_that_the_hub_reads() -> None:
 
 
 def test_every_setting_is_in_the_form_or_left_out_for_a_reason() -> None:
-    keys = {entry["key"].lower() for entry in hub()["config"]["env"]}
+    variables = {setting.variable for setting in settings()}
+    keys = [entry["key"] for entry in hub()["config"]["env"]]
 
-    assert keys == Settings.model_fields.keys() - LEFT_OUT
-    assert keys >= FIRST
-    assert Settings.model_fields.keys() >= LEFT_OUT
+    assert variables >= LEFT_OUT
+    assert set(keys) == variables - LEFT_OUT
+    assert len(set(keys)) == len(keys)
+
+
+def test_the_form_folds_away_what_few_deployments_set() -> None:
+    shown = {e["key"] for e in hub()["config"]["env"] if not e["input"].get("advanced")}
+
+    assert shown == {name.upper() for name in ESSENTIAL}
 
 
 def test_what_the_form_gives_by_default_is_what_the_worker_takes(
