@@ -5,10 +5,13 @@ MODELS := out/tiny-models
 # Without torchvision transformers says at each start that it does without.
 QUIET  := TRANSFORMERS_VERBOSITY=error
 
-.PHONY: run test seeds rounds soak check bench gpu-check image-test clean tiny-models docs lint types contracts
+.PHONY: run serve fuzz browser-test test seeds rounds soak check bench gpu-check image-test clean tiny-models docs lint types contracts
 
 run: .venv/ready $(MODELS)/ready      ## make the video of test_input.json into out/
 	@MODELS_DIR=$(MODELS) OUTPUT_DIR=out RUNPOD_LOG_LEVEL=WARN $(BIN)/python handler.py
+
+serve: .venv/ready $(MODELS)/ready    ## a worker, the platform and the gateway here, and lines to try them
+	@$(QUIET) $(BIN)/python -m serve --models $(MODELS) $(SERVE)
 
 # A process a core, and a thread a process: a tiny network gains nothing from a second thread.
 test: .venv/ready .venv-s3/ready       ## run the tests
@@ -22,6 +25,14 @@ rounds: .venv/ready                    ## run every model three times over, and 
 
 soak: .venv/ready                      ## hundreds of jobs in one worker, and watch what it leaves behind
 	$(BIN)/python -m pytest -m soak -s --timeout 3600
+
+SECONDS ?= 600
+fuzz: .venv/ready .venv-fuzz/ready     ## throw requests at the gateway; SECONDS=60 for a short round
+	$(BIN)/python -m tests.gateway.fuzz --seconds $(SECONDS)
+
+# Needs Debian's chromium and chromium-driver.
+browser-test: .venv/ready $(MODELS)/ready .venv-browser/ready   ## a person at the gateway's page, in a real browser
+	$(BIN)/python -m tests.browser.against_serve --models $(MODELS) .venv-browser/bin/python -m tests.browser --picture docs/page.png
 
 check: lint types contracts test       ## everything that must hold before a commit
 
@@ -50,6 +61,8 @@ docs: .venv/ready                      ## write the documents that follow from t
 	$(BIN)/python -m builder.parameters_docs
 	$(BIN)/python -m builder.models_docs
 	$(BIN)/python -m builder.hub_files
+	$(BIN)/python -m builder.gateway_docs
+	@$(QUIET) $(BIN)/python -m builder.readme_docs
 
 tiny-models: .venv/ready               ## random weights for every model, laid out as baked ones
 	@$(QUIET) $(BIN)/python -m builder.tiny_models $(MODELS)
@@ -64,11 +77,22 @@ $(MODELS)/ready: .venv/ready $(wildcard builder/tiny_models/*.py) src/manifest/m
 	$(BIN)/python -m pip install --disable-pip-version-check -q -r builder/requirements-dev.txt
 	@touch $@
 
+# What throws requests at the gateway, apart from what the gateway runs on.
+.venv-fuzz/ready: tests/gateway/requirements-fuzz.txt
+	$(PYTHON) -m venv .venv-fuzz
+	.venv-fuzz/bin/python -m pip install --disable-pip-version-check -q -r tests/gateway/requirements-fuzz.txt
+	@touch $@
+
 # The S3 servers that tests store into, apart from what the worker runs on.
 .venv-s3/ready: tests/s3/requirements.txt
 	$(PYTHON) -m venv .venv-s3
 	.venv-s3/bin/python -m pip install --disable-pip-version-check -q -r tests/s3/requirements.txt
 	@touch $@
 
+.venv-browser/ready: tests/browser/requirements.txt
+	$(PYTHON) -m venv .venv-browser
+	.venv-browser/bin/python -m pip install --disable-pip-version-check -q -r tests/browser/requirements.txt
+	@touch $@
+
 clean:                                 ## leave nothing but the sources
-	rm -rf .venv .venv-s3 out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-s3 .venv-fuzz .venv-browser out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
