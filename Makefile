@@ -71,7 +71,7 @@ $(MODELS)/ready: .venv/ready $(wildcard builder/tiny_models/*.py) src/manifest/m
 	@$(QUIET) $(BIN)/python -m builder.tiny_models $(MODELS)
 	@touch $@
 
-.venv/ready: builder/requirements.txt builder/requirements-dev.txt
+.venv/ready: builder/requirements.txt builder/requirements-gateway.txt builder/requirements-dev.txt
 	@echo "Setting up .venv: a few minutes, once"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --disable-pip-version-check -q -r builder/requirements-dev.txt

@@ -14,6 +14,7 @@ import tempfile
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -45,7 +46,7 @@ class Small(GreyPipelines):
     """Takes every request, makes next to nothing of it, and asks no host that it names."""
 
     def settle(self, request: GenerationRequest) -> GenerationRequest:
-        fetched_or_told = dict.fromkeys(MEDIA) | {"delivery": Delivery()}
+        fetched_or_told: dict[str, Any] = dict.fromkeys(MEDIA) | {"delivery": Delivery()}
         return replace(super().settle(request), parameters=SMALL, **fetched_or_told)
 
 

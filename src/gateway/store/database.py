@@ -79,7 +79,7 @@ class Database:
                 lock = text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
                 await connection.execute(lock)
             await connection.run_sync(_upgrade, to)
-        self._is_migrated = to == "head"
+        self._is_migrated = True
 
     @asynccontextmanager
     async def begin(self, *, reads: bool = False) -> AsyncIterator[AsyncConnection]:

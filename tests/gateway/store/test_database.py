@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from src.gateway.refusals import Unavailable
 from src.gateway.store import Database, Videos
 from tests.gateway.store.examples import BODY, a_video
 from tests.gateway.store.postgres import Postgres, missing
+from tests.loop.starting import until
 
 
 @pytest.fixture
@@ -61,6 +63,12 @@ async def test_a_database_that_is_not_there_is_unavailable(url: str) -> None:
         with pytest.raises(Unavailable, match="the database cannot be reached"):
             await what
     await database.close()
+    # A thread of aiosqlite's that could not connect has a last word for this test's loop.
+    await asyncio.to_thread(until, lambda: not [*filter(is_of_sqlite, threading.enumerate())])
+
+
+def is_of_sqlite(thread: threading.Thread) -> bool:
+    return "_connection_worker_thread" in thread.name
 
 
 async def test_no_such_database_and_no_such_user_are_unavailable(server: Postgres) -> None:
