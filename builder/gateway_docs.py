@@ -1,6 +1,6 @@
 """Writes the table of settings in docs/gateway.md.
 
-`python -m builder.gateway_docs` writes it between its marks; a test holds the page against the code.
+`python -m builder.gateway_docs` writes it between its marks; a test holds the page to the code.
 """
 
 from __future__ import annotations

@@ -39,6 +39,7 @@ def page() -> str:
 
 
 def table(entries: Iterable[Setting]) -> str:
+    """The rows of settings, in their order."""
     return "".join(f"{row}\n" for row in _rows(entries))
 
 
