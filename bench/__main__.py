@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import statistics
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from . import tensor_to_file, throughput, whole_job
+from . import cold_start, tensor_to_file, throughput, whole_job
 
 ROUNDS = 3
 MODELS = Path("out/bench-models")
@@ -25,10 +26,12 @@ def main() -> None:
     from .mid_size import write_model
 
     write_model(MODELS)
+    cold_start.write_tiny(MODELS)
     _child("bench.whole_job", "truth", str(MODELS), str(TRUTH))
     encoding = rounds("bench.tensor_to_file", list(tensor_to_file.CASES))
     lines = rounds("bench.throughput", list(throughput.CASES))
     jobs = rounds("bench.whole_job", list(whole_job.CASES), str(MODELS), str(TRUTH))
+    starts = cold_starts()
     print(
         f"\nTensor to file: float32 frames of 832x480, 81 to an mp4 or {tensor_to_file.GIF_FRAMES} "
         f"to a gif; medians of {ROUNDS} rounds in turns\n"
@@ -44,6 +47,20 @@ def main() -> None:
         f"and {throughput.ENCODE_AND_UPLOAD:g} s of encoding and upload, through the SDK's loop\n"
     )
     print(throughput.table(lines))
+    for (size, cache), runs in starts.items():
+        print(f"\nCold start: {size} model, page cache {cache}, to the first job's answer\n")
+        print(cold_start.table(runs))
+
+
+def cold_starts() -> dict[tuple[str, str], dict[str, list[Figures]]]:
+    """Starts by the model's size and the page cache; the first of each is not counted."""
+    found = {}
+    for size, cache in itertools.product(cold_start.MODELS, ("warm", "cold")):
+        cases = cold_start.CASES if cache == "warm" else cold_start.COLD_CASES
+        for case in (cold_start.NAIVE, cold_start.OURS):
+            _child("bench.cold_start", case, str(MODELS), size, "warm")
+        found[size, cache] = rounds("bench.cold_start", cases, str(MODELS), size, cache)
+    return found
 
 
 def rounds(module: str, cases: Sequence[str], *arguments: str) -> dict[str, list[Figures]]:

@@ -128,7 +128,7 @@ class Gpu:
             width=width, height=height, num_frames=num_frames, fps=Fraction(8), chunks=chunks()
         )
 
-    def warm(self) -> str:
+    def warm(self, *, run: bool | None = None) -> str:  # noqa: ARG002  as the room has it
         """It is never cold."""
         return "sleep"
 

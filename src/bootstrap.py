@@ -14,6 +14,9 @@ from .manifest import PACKAGED, Manifest, load_manifest
 from .media import Fetcher, Media, Mp4Options, VideoLimits
 from .notify import ConsoleProgress, PlatformProgress, Progress, Several, Webhook
 from .pipelines.base import PipelineRoom
+from .pipelines.weights import Places
+from .readahead import read_ahead
+from .startup import phase
 from .storage import Attempts, FolderAttempts, InlineStorage, LocalFolder, Shelves, Storage
 from .storage.s3 import BucketAttempts, Place, S3Storage, Sizes
 from .worker import Limits, Worker
@@ -58,25 +61,33 @@ def build_worker(
 
 def build_pipelines(settings: Settings) -> PipelineRoom:
     """The GPU room over the models whose weights are present."""
-    # torch and diffusers take seconds to import: only here, and only for who generates.
     from .pipelines.choices import Choices
-    from .pipelines.loader import Loader, quieten_libraries
-    from .pipelines.room import Pipelines
-    from .pipelines.weights import missing, present
+    from .pipelines.weights import files_of, missing, present
+    from .pipelines.weights.sources import tell
 
-    quieten_libraries()
-    manifest = present(settings.models_dir, read_manifest(settings))
-    manifest.find(settings.default_model)
+    manifest = read_manifest(settings)
+    places = build_places(settings, manifest)
+    manifest = present(places, manifest)
+    tell(places, manifest)
+    read_ahead(files_of(places, manifest.find(settings.default_model)))
+    # torch and diffusers take seconds to import: only here, and only for who generates. The disk
+    # has these seconds for the weights.
+    with phase("libraries"):
+        from .pipelines.loader import Loader, quieten_libraries
+        from .pipelines.room import Pipelines
+
+        quieten_libraries()
     memory = settings.model_memory_gb
     loader = Loader(
-        models_dir=settings.models_dir,
+        models_dir=places,
         device=settings.device,
         memory_budget=int(memory * 1000 * MB) if memory else None,
+        hash_weights=settings.hash_weights,
     )
     choices = Choices(
         manifest,
-        lora_repos=settings.lora_repos.replace(",", " ").split(),
-        is_there=lambda adapter: not missing(settings.models_dir, adapter),
+        lora_repos=_names(settings.lora_repos),
+        is_there=lambda adapter: not missing(places, adapter),
     )
     return Pipelines(
         manifest=manifest,
@@ -84,6 +95,25 @@ def build_pipelines(settings: Settings) -> PipelineRoom:
         default_model=settings.default_model,
         choices=choices,
     )
+
+
+def build_places(settings: Settings, manifest: Manifest) -> Places:
+    """Where weights lie; models that are to be fetched are there afterwards.
+
+    Raises ModelNotLoaded where fetching fails, and UnknownModel for a name that is no model's.
+    """
+    from .pipelines.weights.hub import Hub, find_token
+    from .pipelines.weights.sources import Sources
+
+    sources = Sources(
+        models_dir=settings.models_dir,
+        cache_dir=settings.model_cache_dir,
+        volume_dir=settings.volume_models_dir,
+        downloads_dir=settings.state_dir / "models",
+        downloads=tuple(_names(settings.download_models)),
+        lora_repos=tuple(_names(settings.lora_repos)),
+    )
+    return sources.find(manifest, hub=lambda: Hub(token=_secret(settings.hf_token) or find_token()))
 
 
 def build_media(settings: Settings) -> Media:
@@ -203,6 +233,11 @@ def _bucket(
         allows=allows,
         sizes=Sizes(multipart_above=part, part=part),
     )
+
+
+def _names(text: str) -> list[str]:
+    """What stands in a list with commas or spaces in between."""
+    return text.replace(",", " ").split()
 
 
 def _secret(value: SecretStr | None) -> str | None:

@@ -56,7 +56,11 @@ class Settings(BaseSettings):
         None, description="A manifest of your own: its keys go over the packaged ones."
     )
     default_model: str = Field("demo", description="Model that is loaded before the first job.")
-    warm_up: bool = Field(True, description="Run one small generation before the first job.")
+    warm_up: bool | None = Field(
+        None,
+        description="Run one small generation before the first job; unset: on a GPU. A CPU has "
+        "nothing to warm.",
+    )
     device: Literal["auto", "cuda", "cpu"] = Field("auto", description="Where models run.")
     model_memory_gb: float | None = Field(
         None,

@@ -41,7 +41,8 @@ class FakePipelines:
     def load(self, request: GenerationRequest) -> str:
         return str(request.model)
 
-    def warm(self) -> str:
+    def warm(self, *, run: bool | None = None) -> str:
+        self.warmed_with = run
         return "fake"
 
     def check_weights(self) -> None:

@@ -27,7 +27,8 @@ class Warming(FakePipelines):
         if self._broken:
             raise DeviceBroken("cuda: no")
 
-    def warm(self) -> str:
+    def warm(self, *, run: bool | None = None) -> str:
+        self.warmed_with = run
         self.begun.append(("warm", threading.current_thread().name))
         self.loading.set()
         assert self.loaded.wait(SOON)
@@ -75,10 +76,11 @@ def test_what_went_wrong_is_said_by_the_check_whose_it_is(missing: bool) -> None
             checks[name]()
 
 
-def test_without_a_warm_up_nothing_is_loaded() -> None:
+@pytest.mark.parametrize("warm_up", [True, False, None])
+def test_the_model_is_loaded_with_a_warm_up_or_without(warm_up: bool | None) -> None:
     pipelines = Warming()
-    checks = worker_of(pipelines).checks(warm_up=False)
-    checks["device"]()
+    pipelines.loaded.set()
+    worker_of(pipelines).checks(warm_up=warm_up)["model"]()
 
-    assert "model" not in checks
-    assert [what for what, _ in pipelines.begun] == ["device"]
+    assert [what for what, _ in pipelines.begun] == ["device", "warm"]
+    assert pipelines.warmed_with is warm_up

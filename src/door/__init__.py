@@ -13,12 +13,14 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
+from ..startup import since_start, tell
 from .fitness import Check, register
 from .intake import Intake, Scaler, unlike
 from .refresh import Refresh
+from .sdk import import_sdk
 from .watchdog import end_by_force
 
-__all__ = ["Refresh", "leave_on_sigterm", "serve"]
+__all__ = ["Refresh", "import_sdk", "leave_on_sigterm", "serve"]
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +50,7 @@ def serve(
     when all jobs are delivered. A process that is still there `patience` seconds after that, or
     after a refresh was asked for, is ended with exit code 1.
     """
-    import runpod
-
+    runpod = import_sdk()
     # At its own default, DEBUG, the SDK prints whole results, with their signed links.
     runpod.RunPodLogger.level = sdk_log_level.upper()
     config: dict[str, Any] = {"handler": handle, "concurrency_modifier": lambda _: concurrency}
@@ -61,6 +62,8 @@ def serve(
         end_by_force(after=patience)
 
     def attach(scaler: Scaler) -> None:
+        # It is made when every check has passed, and asks for a job at once.
+        tell("ready", since_start())
         if missing := unlike(scaler):
             log.warning(LEFT_ALONE, missing)
             refresh.then(replace)

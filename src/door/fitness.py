@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 from ..errors import ServiceError, WorkerError
 from ..logs import redacted
+from .sdk import import_sdk
 
 log = logging.getLogger(__name__)
 
@@ -20,10 +21,8 @@ def register(checks: Mapping[str, Check]) -> None:
     A check that raises ends the process with exit code 1, after the platform was told the check's
     name and the first 256 characters of the reason.
     """
-    import runpod
-
     for name, check in checks.items():
-        runpod.serverless.register_fitness_check(_named(name, check))
+        import_sdk().serverless.register_fitness_check(_named(name, check))
 
 
 def _named(name: str, check: Check) -> Check:

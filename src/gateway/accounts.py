@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from .refusals import Unauthorized
 from .store.keys import Allowance, Keys, hash_of
+from .video import Video
 
 #: Callers whose keys are remembered while the process lasts, to look after their videos.
 MOST_REMEMBERED = 10_000
@@ -41,7 +43,8 @@ class Accounts:
     """Knows callers by what they show.
 
     With the operator's own platform key, callers need one of the operator's keys; without it they
-    show a key of the platform, which is passed through, remembered in memory, and never written.
+    show a key of the platform, which is passed through, remembered in memory once the platform has
+    taken it, and never written.
     """
 
     def __init__(self, keys: Keys, *, platform_key: str | None, open_to_all: bool = False) -> None:
@@ -51,7 +54,10 @@ class Accounts:
         self._keys = keys
         self._platform_key = platform_key
         self._open_to_all = open_to_all
-        self._seen: OrderedDict[str, str] = OrderedDict()
+        if platform_key is not None and not KEY.fullmatch(platform_key):
+            raise ValueError("GATEWAY_RUNPOD_API_KEY must be of 1 to 500 ASCII signs, no spaces")
+        #: Of owners whose key the platform has taken: anybody can make up ten thousand others.
+        self._proven: OrderedDict[str, str] = OrderedDict()
 
     async def of(self, secret: str | None) -> Account:
         """Whoever shows this key. Raises Unauthorized."""
@@ -68,16 +74,29 @@ class Accounts:
 
     def platform_key(self, owner: str) -> str | None:
         """The key that an owner's jobs are asked about with; None until they call again."""
-        return self._platform_key or self._seen.get(owner)
+        return self._platform_key or self._proven.get(owner)
+
+    def is_proven(self, account: Account) -> bool:
+        """Whether the platform is known to take this caller's key."""
+        return self.platform_key(account.id) is not None
+
+    def remember(self, account: Account) -> None:
+        """Keep a passed-through key in memory: the platform has taken it."""
+        if self._platform_key is not None:
+            return
+        self._proven[account.id] = account.platform_key
+        self._proven.move_to_end(account.id)
+        if len(self._proven) > MOST_REMEMBERED:
+            self._proven.popitem(last=False)
+
+    def remember_owner(self, account: Account, videos: Iterable[Video]) -> None:
+        """The same for whoever has a video that became a job, here or before a restart."""
+        if any(video.owner == account.id and video.job_id for video in videos):
+            self.remember(account)
 
     def _passed_through(self, secret: str | None) -> Account:
         if not secret:
             raise Unauthorized("A key of the platform is required")
         if not KEY.fullmatch(secret):
             raise Unauthorized("Invalid API key")
-        owner = hash_of(secret)
-        self._seen[owner] = secret
-        self._seen.move_to_end(owner)
-        if len(self._seen) > MOST_REMEMBERED:
-            self._seen.popitem(last=False)
-        return Account(id=owner, platform_key=secret)
+        return Account(id=hash_of(secret), platform_key=secret)

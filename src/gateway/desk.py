@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from ..dialects import Dialect
@@ -14,7 +14,14 @@ from ..errors import InvalidRequest, RequestError
 from ..generation import GenerationRequest
 from .accounts import Account, Accounts
 from .endpoint import Endpoint
-from .handover import HANDED_OVER_IN, INTERRUPTED, HandOver, is_to_be_handed_over, payload_of
+from .handover import (
+    HANDED_OVER_IN,
+    INTERRUPTED,
+    HandOver,
+    is_to_be_handed_over,
+    payload_of,
+    without_own,
+)
 from .keepable import as_kept, check_keepable
 from .reading import read
 from .refusals import BadRequest, Conflict, EndpointFailed, NotFound, TooMany, Unavailable
@@ -95,6 +102,7 @@ class Desk:
         It is written down before the endpoint hears of it, and the worker makes nothing twice for
         one id: whatever is killed in between, a call with the same idempotency key goes on.
         """
+        call = replace(call, body=without_own(call.body))
         asked = self._check(call)
         now = self._clock()
         video = Video(
@@ -118,7 +126,7 @@ class Desk:
         )
         if kept.id != video.id:
             return await self._again(account, call, kept)
-        return await self._to_the_end(self._hand_over(account, kept, call.body))
+        return await self._to_the_end(self._hand_over_for(account, kept, call.body))
 
     def _check(self, call: Call) -> GenerationRequest:
         """Read a body as the worker will, and refuse at once what it would refuse."""
@@ -136,8 +144,32 @@ class Desk:
             raise Conflict("Idempotency-Key was used before, for another request")
         if is_to_be_handed_over(kept):
             # With the earlier body: by it the worker tells that it is the same request.
-            return await self._to_the_end(self._hand_over(account, kept, body))
+            return await self._to_the_end(self._hand_over_for(account, kept, body))
         return kept
+
+    async def _hand_over_for(
+        self, account: Account, video: Video, body: Mapping[str, Any]
+    ) -> Video:
+        taken = await self._hand_over(account, video, body)
+        self._accounts.remember(account)
+        return taken
+
+    def admission(self, account: Account) -> Callable[[], Awaitable[None]]:
+        """What is asked before something that a caller sends is stored for a video to come.
+
+        The platform must take their key, and they must not have had too much. Raises Refusal.
+        """
+
+        async def admit() -> None:
+            if not self._accounts.is_proven(account):
+                await self._endpoint.health(key=account.platform_key)
+                self._accounts.remember(account)
+            standing = await self._videos.standing(
+                account.id, now=self._clock(), by_month=account.has_a_month
+            )
+            self._gate.admit(account, standing)
+
+        return admit
 
     async def _to_the_end(self, work: Coroutine[Any, Any, Video]) -> Video:
         """Do it whole, even where the caller goes: half of it leaves a job that nobody knows."""
@@ -163,7 +195,9 @@ class Desk:
     async def _look(self, account: Account, video: Video | None, name: str) -> Video:
         if video is None or video.owner != account.id:
             raise NotFound(f"there is no video {name[:80]!r}")
-        if video.is_open and self._clock() - video.looked_at > FRESH:
+        self._accounts.remember_owner(account, [video])
+        # One that was looked at in the future: a clock went back, here or at another gateway.
+        if video.is_open and not 0 <= self._clock() - video.looked_at <= FRESH:
             return await self.refresh(video, account.platform_key)
         return video
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from .refusals import (
     Unauthorized,
     Unavailable,
 )
+
+log = logging.getLogger(__name__)
 
 #: The platform refuses larger bodies of /run.
 MOST_BYTES = 10_000_000
@@ -64,8 +67,13 @@ class JobState:
 class Endpoint:
     """One endpoint; every call is made with a key of the platform."""
 
-    def __init__(self, url: str, *, timeout: float = 30.0) -> None:
-        """`url` is as in https://api.runpod.ai/v2/<endpoint>; `timeout` is in seconds a call."""
+    def __init__(self, url: str, *, timeout: float = 30.0, is_own_key: bool = False) -> None:
+        """`url` is as in https://api.runpod.ai/v2/<endpoint>; `timeout` is in seconds a call.
+
+        With `is_own_key` the platform's key is the operator's: that it is not taken is not the
+        caller's to mend.
+        """
+        self._is_own_key = is_own_key
         self.url = url.rstrip("/")
         self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=10)
         self._session: aiohttp.ClientSession | None = None
@@ -140,10 +148,16 @@ class Endpoint:
                 if response.status in missing:
                     return None
                 if response.status >= 300:
-                    raise await _refusal(response)
+                    raise await self._refusal(response)
                 return _object(await _bytes(response, MOST_ANSWER))
         except (TimeoutError, aiohttp.ClientError) as error:
             raise Unavailable(f"the endpoint cannot be reached: {type(error).__name__}") from error
+
+    async def _refusal(self, response: aiohttp.ClientResponse) -> Refusal:
+        if self._is_own_key and response.status in (401, 403):
+            log.error("the endpoint does not take GATEWAY_RUNPOD_API_KEY: %s", response.status)
+            return EndpointFailed("the endpoint does not take the gateway's own key")
+        return await _refusal(response)
 
     def _open(self) -> aiohttp.ClientSession:
         # Made at the first call: a session belongs to the loop that it was made in.

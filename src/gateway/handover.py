@@ -35,8 +35,20 @@ def payload_of(
     endpoint: str, body: Mapping[str, Any], *, request_id: str | None = None
 ) -> dict[str, Any]:
     """A job's input."""
-    said = {name: value for name, value in body.items() if name.strip() not in OWN}
-    return {**said, "endpoint": endpoint, **({"request_id": request_id} if request_id else {})}
+    return {
+        **without_own(body),
+        "endpoint": endpoint,
+        **({"request_id": request_id} if request_id else {}),
+    }
+
+
+def without_own(body: Mapping[str, Any]) -> dict[str, Any]:
+    """A body without what is not the caller's to say, and without any key: it is written down."""
+    return {name: value for name, value in body.items() if not _is_own(name.strip())}
+
+
+def _is_own(name: str) -> bool:
+    return name in OWN or name.casefold() == "key"
 
 
 def is_to_be_handed_over(video: Video) -> bool:
@@ -91,17 +103,24 @@ class HandOver:
         except Refusal as refusal:
             await self._not_taken(video, refusal)
             raise
-        taken = await self._videos.change(
-            video.id,
-            only_if=frozenset({video.state}),
-            state=State.QUEUED,
-            job_id=job_id,
-            # As the worker says it, in its answers and to a webhook.
-            number=self._number_of(job_id),
-            failure=None,
-            completed_at=None,
-            also=self._usage.begin,
-        )
+        try:
+            taken = await self._videos.change(
+                video.id,
+                only_if=frozenset({video.state}),
+                state=State.QUEUED,
+                job_id=job_id,
+                # As the worker says it, in its answers and to a webhook.
+                number=self._number_of(job_id),
+                failure=None,
+                completed_at=None,
+                also=self._usage.begin,
+            )
+        except Refusal:
+            # The database went in between. With an idempotency key the same video is asked for
+            # again; without one nobody will ever hear of this job.
+            if video.idempotency_key is None:
+                await self._stop(job_id, account.platform_key)
+            raise
         if taken is None:
             return await self._too_many(video, job_id, account.platform_key)
         log.info("handed over", extra={"video": video.id, "job": job_id, "api": str(video.api)})
@@ -134,11 +153,14 @@ class HandOver:
 
     async def _too_many(self, video: Video, job_id: str, key: str) -> Video:
         """The same call, by way of another gateway, was first; or the video was deleted."""
-        try:
-            await self._endpoint.cancel(job_id, key=key)
-        except Refusal as refusal:
-            log.warning("a job too many could not be stopped: %s", refusal)
+        await self._stop(job_id, key)
         known = await self._videos.find(video.id)
         if known is None:
             raise NotFound(f"there is no video {video.id!r}")
         return known
+
+    async def _stop(self, job_id: str, key: str) -> None:
+        try:
+            await self._endpoint.cancel(job_id, key=key)
+        except Refusal as refusal:
+            log.warning("a job too many could not be stopped: %s", refusal, extra={"job": job_id})

@@ -61,7 +61,7 @@ def build_parts(settings: GatewaySettings, *, clock: Callable[[], float] = time.
         platform_key=platform_key.get_secret_value() if platform_key else None,
         open_to_all=settings.open_to_all,
     )
-    endpoint = Endpoint(settings.endpoint)
+    endpoint = Endpoint(settings.endpoint, is_own_key=platform_key is not None)
     limits = Limits.from_settings(settings)
     desk = Desk(
         endpoint=endpoint,

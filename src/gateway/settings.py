@@ -14,11 +14,16 @@ class GatewaySettings(BaseSettings):
     """What the operator may set: each by an environment variable, GATEWAY_ and the name."""
 
     model_config = SettingsConfigDict(
-        frozen=True, extra="ignore", env_prefix="GATEWAY_", env_ignore_empty=True
+        frozen=True,
+        extra="ignore",
+        env_prefix="GATEWAY_",
+        env_ignore_empty=True,
+        str_strip_whitespace=True,  # a secret out of a file ends with a line's end
     )
 
     endpoint: str = Field(
         "",
+        pattern=r"^(https?://[^\s?#]+)?$",
         description="The endpoint's URL: https://api.runpod.ai/v2/<endpoint>. Also --endpoint.",
     )
     host: str = Field("127.0.0.1", description="Address to listen on. Also --host.")

@@ -36,8 +36,12 @@ class PipelineRoom(Protocol):
         """
         ...
 
-    def warm(self) -> str:
-        """Load the default model and run one small step of it; gives the model's id."""
+    def warm(self, *, run: bool | None = None) -> str:
+        """Load the default model; gives its id.
+
+        With `run` it does one small clip as well, without (None) where that spares the first job
+        something.
+        """
         ...
 
     def check_weights(self) -> None:

@@ -176,6 +176,8 @@ class Family:
     decode: Callable[[Pipeline, torch.Tensor, Inputs], Iterator[torch.Tensor]]
     #: What a pipeline gave besides frames -> what is heard with them.
     sound: Callable[[Pipeline, Any, Inputs], Sound | None] = silent
+    #: What a pipeline is read from its folder in.
+    reading: Callable[[], AbstractContextManager[None]] = nullcontext
     #: What a pipeline needs once after loading, such as another scheduler.
     configure: Callable[[Pipeline], None] = as_it_is
     #: Parameters that only some of the models honour -> the manifest's word for what these have.

@@ -10,7 +10,7 @@ import inspect
 import json
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,21 @@ import torch
 import transformers
 
 from ..errors import ModelNotLoaded
-from ..manifest import ModelEntry
+from ..manifest import ModelEntry, Served
 from . import FAMILIES, acceleration, fitting
 from .family import Pipeline
 from .fitting import RESIDENT, Fitting
 from .loaded import LoadedModel
 from .shortage import is_shortage
-from .weights import check_components, check_files, folder, missing, sizes
+from .weights import (
+    ModelsDir,
+    check_components,
+    check_files,
+    check_locked,
+    folder,
+    missing,
+    sizes,
+)
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +54,8 @@ def quieten_libraries() -> None:
         library.utils.logging.disable_default_handler()
         library.utils.logging.enable_propagation()
         library.utils.logging.disable_progress_bar()
+    # What huggingface_hub asks with has a line for each request.
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 
 class Loader:
@@ -54,15 +64,16 @@ class Loader:
     def __init__(
         self,
         *,
-        models_dir: Path,
+        models_dir: ModelsDir,
         device: str,
         memory_budget: int | None = None,
         free_memory: Callable[[], int] | None = None,
+        hash_weights: bool = False,
     ) -> None:
         """`device` is "auto", "cuda" or "cpu"; `memory_budget` is in bytes of weights.
 
         `free_memory` tells the bytes that the device has free. Without it the GPU is asked, and on
-        the CPU every model lies in memory whole.
+        the CPU every model lies in memory whole. `hash_weights` is for `check_locked`.
         """
         self.device = _device(device)
         #: As the operator has it.
@@ -70,10 +81,11 @@ class Loader:
         self._models_dir = models_dir
         self._budget = memory_budget or _default_budget(self.device)
         self._free = free_memory or _free_memory(self.device)
+        self._hash_weights = hash_weights
         self._resident: OrderedDict[str, LoadedModel] = OrderedDict()
 
     @property
-    def models_dir(self) -> Path:
+    def models_dir(self) -> ModelsDir:
         """Where the weights lie, of models and of all else."""
         return self._models_dir
 
@@ -104,9 +116,17 @@ class Loader:
 
         Raises ModelNotLoaded, which names the file and its fault.
         """
-        taken = inspect.signature(_first_class(entry).__init__).parameters
+        taken = inspect.signature(first_class(entry).__init__).parameters
         check_components(self._models_dir, entry, taken=taken)
         check_files(self._models_dir, entry)
+
+    def check_locked(self, entries: Iterable[Served]) -> None:
+        """See whether what models, adapters and tools need is what was baked, by the lock file.
+
+        Raises ModelNotLoaded, which names the file, what it must be and what it is.
+        """
+        repos = [repo for entry in entries for repo in entry.repos]
+        check_locked(self._models_dir, repos, hash_weights=self._hash_weights)
 
     def load(self, entry: ModelEntry) -> LoadedModel:
         """The model, from memory or from its folder.
@@ -205,7 +225,8 @@ class Loader:
     def read(self, entry: ModelEntry) -> Pipeline:
         """The pipeline of a model's first task, as it is in its folder; raises ModelNotLoaded."""
         try:
-            return self._from_folders(_first_class(entry), entry)
+            with FAMILIES[entry.family].reading():
+                return self._from_folders(first_class(entry), entry)
         except (OSError, ValueError, KeyError, RuntimeError, AttributeError) as error:
             if is_shortage(error):
                 raise
@@ -248,7 +269,7 @@ class Loader:
         return self._dtypes(entry) | (dict.fromkeys(fitting.DENOISERS, stored) if stored else {})
 
 
-def _first_class(entry: ModelEntry) -> Any:
+def first_class(entry: ModelEntry) -> Any:
     """The class of the pipeline for a model's first task, by which its folder is read."""
     tasks = FAMILIES[entry.family].tasks
     return getattr(diffusers, next(tasks[task].pipeline for task in tasks if task in entry.tasks))

@@ -14,6 +14,7 @@ from PIL import Image
 from ..errors import OutOfMemory
 from ..generation import Clip, GenerationRequest, Parameters, Sources, Task
 from ..manifest import Manifest, ModelEntry, Served
+from ..startup import phase
 from . import FAMILIES
 from .adapters import chosen
 from .base import OnStep
@@ -23,7 +24,7 @@ from .control import pipeline_with
 from .family import Pipeline
 from .health import check, check_chosen, device_errors
 from .loaded import LoadedModel
-from .loader import Loader
+from .loader import Loader, first_class
 from .loras import worn
 from .settle import settle
 from .shortage import memory_errors
@@ -56,6 +57,7 @@ class Pipelines:
         """
         for entry in manifest:
             _check_family(entry)
+            first_class(entry)  # now: later two threads would import at once
         self._manifest = manifest
         self._loader = loader
         self._default_model = default_model
@@ -112,6 +114,7 @@ class Pipelines:
         extras: tuple[Served, ...] = (*self._manifest.adapters, *self._manifest.tools)
         for extra in extras:
             check_files(self._loader.models_dir, extra)
+        self._loader.check_locked([*self._manifest, *extras])
 
     def check_device(self) -> None:
         """Try the device that the models run on, as base.py says."""
@@ -182,14 +185,19 @@ class Pipelines:
             clip_of(inputs, frames_of(model, pipeline, output.frames, inputs)), sound=sound
         )
 
-    def warm(self) -> str:
-        """Have the first job pay for neither loading nor a first step."""
+    def warm(self, *, run: bool | None = None) -> str:
+        """Have the first job pay for neither loading nor, on a GPU or with `run`, a first step."""
         entry = self._manifest.find(self._default_model)
         request = self.settle(_smallest(entry))
-        model = self.load(request)
-        clip = self.generate(model, request, on_step=_unheard, sources=_blank(request))
-        for _ in clip.chunks:
-            pass
+        with phase("load"):
+            model = self.load(request)
+        # A GPU loads its kernels at their first use; a CPU has them.
+        if run is False or (run is None and self._loader.device.type == "cpu"):
+            return entry.id
+        with phase("warm-up"):
+            clip = self.generate(model, request, on_step=_unheard, sources=_blank(request))
+            for _ in clip.chunks:
+                pass
         return entry.id
 
 

@@ -103,28 +103,30 @@ class Worker:
         #: Called when nothing more can be done in this process; the door's to set.
         self.on_broken: Callable[[], None] = _unheard
 
-    def checks(self, *, warm_up: bool = True) -> dict[str, Callable[[], None]]:
+    def checks(self, *, warm_up: bool | None = None) -> dict[str, Callable[[], None]]:
         """What must hold before the first job, by name, in the order of what it costs.
 
-        Each raises WorkerError. The last has the default model loaded and run once. Whatever is
-        done in the GPU's thread is begun here; its checks wait for it.
+        Each raises WorkerError. The last has the default model loaded and, as `warm_up` says, run
+        once: without (None) on a GPU. Whatever is done in the GPU's thread is begun here; its
+        checks wait for it.
         """
         device = self._maker.begin(self._pipelines.check_device)
-        found: dict[str, Callable[[], None]] = {
+        model = self._maker.begin(lambda: self._warm(run=warm_up))
+        return {
             "ffmpeg": self._media.check,
             "weights": self._pipelines.check_weights,
             "storage": self._delivery.check,
             "device": device.result,
+            "model": model.result,
         }
-        return found | ({"model": self._maker.begin(self._warm).result} if warm_up else {})
 
     def warm(self) -> None:
         """Have the default model loaded and run once, and wait for it."""
-        self._maker.begin(self._warm).result()
+        self._maker.begin(lambda: self._warm(run=True)).result()
 
-    def _warm(self) -> None:
+    def _warm(self, *, run: bool | None) -> None:
         started = time.monotonic()
-        name = self._pipelines.warm()
+        name = self._pipelines.warm(run=run)
         log.info("%s is ready after %.1f s", name, time.monotonic() - started)
 
     def pardon(self) -> None:

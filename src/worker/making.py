@@ -51,9 +51,9 @@ class Maker:
         self._writers = ThreadPoolExecutor(thread_name_prefix="encoder")
         self._broken = False
 
-    def on_gpu(self, work: Callable[[], T]) -> T:
-        """Run something in the GPU's thread, and wait for it."""
-        return self._gpu.submit(work).result()
+    def begin(self, work: Callable[[], T]) -> Future[T]:
+        """Have something run in the GPU's thread, after all that was begun there before."""
+        return self._gpu.submit(work)
 
     async def make(self, order: Order) -> Clip:
         """Write the video to the order's path; the clip says what it is.

@@ -49,7 +49,7 @@ def test_every_essential_setting_is_one() -> None:
     ("variable", "kind", "default", "values"),
     [
         ("MODELS_DIR", Path, "/models", "path"),
-        ("WARM_UP", bool, "true", "`true` or `false`"),
+        ("WARM_UP", bool, None, "`true` or `false`"),
         ("DEVICE", str, "auto", "`auto`, `cuda`, `cpu`"),
         ("MODEL_MEMORY_GB", float, None, "number above 0"),
         ("BUCKET_SECRET_ACCESS_KEY", str, None, "text"),

@@ -231,9 +231,18 @@ def test_a_task_that_a_model_cannot_do_is_refused(studio: Studio) -> None:
         studio.request("svd", Task.TEXT2VIDEO)
 
 
-def test_warming_names_the_default_model_and_leaves_it_in_memory(studio: Studio) -> None:
-    assert studio.room.warm() == "demo"
+@pytest.mark.parametrize(("run", "clips"), [(None, 0), (False, 0), (True, 1)])
+def test_warming_leaves_the_default_model_in_memory_and_on_a_cpu_runs_it_only_when_told(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch, run: bool | None, clips: int
+) -> None:
+    made: list[object] = []
+    generate = studio.room.generate
+    monkeypatch.setattr(
+        studio.room, "generate", lambda *a, **k: made.append(a) or generate(*a, **k)
+    )
+    assert studio.room.warm(run=run) == "demo"
     assert studio.loader.resident[-1] == "demo"
+    assert len(made) == clips
 
 
 def test_a_network_that_gives_no_numbers_is_an_error(studio: Studio) -> None:

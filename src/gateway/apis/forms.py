@@ -19,6 +19,9 @@ from .nesting import nested
 
 #: Fields, and files, of one form.
 MOST_FIELDS, MOST_FILES = 500, 16
+#: Escapes (%2B) of a form that is not multipart, each of which takes 200 bytes to read: more than
+#: the base64 of a whole job has.
+MOST_ESCAPES = 500_000
 #: A data URI may be a field, and what comes in altogether is limited before this.
 NO_LIMIT = 1 << 40
 
@@ -70,6 +73,9 @@ def _said(items: Iterable[tuple[str, UploadFile | str]]) -> Iterable[tuple[str, 
 
 
 def _fields(raw: bytes) -> dict[str, Any]:
+    if raw.count(b"%") > MOST_ESCAPES:
+        rule = f"must have at most {MOST_ESCAPES} escapes; send it as multipart/form-data or JSON"
+        raise BadRequest(f"a form {rule}")
     try:
         text = raw.decode("utf-8")
         pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)

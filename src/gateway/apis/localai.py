@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from ...dialects.fields import given
 from ...dialects.localai.answer import Answer
 from ...dialects.localai.body import Body
+from ..accounts import Account
 from ..asking import BaseUrl, Caller, PartsOf
 from ..bodies import idempotency_key, json_object
 from ..parts import Parts
@@ -83,7 +84,7 @@ async def video(
     request: Request, parts: PartsOf, caller: Caller, base_url: BaseUrl
 ) -> JSONResponse:
     """Have a video made, and wait for it."""
-    call = await _call(request, parts)
+    call = await _call(request, parts, caller)
     made = await parts.desk.submit(caller, call)
     made = await wait_or_stop(
         request, parts.desk, caller, made, seconds=parts.settings.sync_seconds
@@ -96,7 +97,7 @@ async def video(
     return JSONResponse(error_body(int(status), message), status_code=status)
 
 
-async def _call(request: Request, parts: Parts) -> Call:
+async def _call(request: Request, parts: Parts, account: Account) -> Call:
     body = await json_object(request)
     said = given(body)
     model, prompt = said.get("model"), said.get("prompt")
@@ -106,7 +107,7 @@ async def _call(request: Request, parts: Parts) -> Call:
     return Call(
         api=Api.LOCALAI,
         endpoint="/video",
-        body=await parts.uploads.fit(body),
+        body=await parts.uploads.fit(body, admit=parts.desk.admission(account)),
         model=model if isinstance(model, str) else None,
         prompt=prompt if isinstance(prompt, str) else None,
         idempotency_key=idempotency_key(request),

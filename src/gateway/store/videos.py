@@ -20,6 +20,11 @@ Order = Literal["asc", "desc"]
 #: What is written together with a change of a video, or not at all.
 Also = Callable[[AsyncConnection, Video], Awaitable[None]]
 
+#: Seconds: a day in the platform's queue, and a week, which is the most that a job may take.
+LONGEST_JOB = 8 * 24 * 3600.0
+#: Seconds by which the clocks of gateways may differ.
+SKEW = 60.0
+
 ID = re.compile(r"[0-9a-f]{32}")
 _FIELDS = tuple(item.name for item in fields(Video))
 
@@ -79,6 +84,11 @@ class Videos:
                 raise
             return earlier
         return video
+
+    async def standing(self, owner: str, *, now: float, by_month: bool) -> Standing:
+        """What an owner has had until now."""
+        async with self._database.begin(reads=True) as connection:
+            return await standing_of(connection, owner, now=now, besides="", by_month=by_month)
 
     async def find(self, video_id: str) -> Video | None:
         """The video of this id, whosever it is; none for what can be no id."""
@@ -169,8 +179,13 @@ class Videos:
         return gone.rowcount > 0
 
     async def remove_expired(self, now: float) -> int:
-        """Forget what nobody may ask for any more, and count it. Open ones stay."""
-        query = delete(videos).where(videos.c.expires_at < now, videos.c.state.not_in(OPEN))
+        """Forget what nobody may ask for any more, and count it.
+
+        Open ones stay until nothing can become of them: those whose owner never came back, so that
+        there is no key to ask about them with.
+        """
+        is_over = or_(videos.c.state.not_in(OPEN), videos.c.expires_at < now - LONGEST_JOB)
+        query = delete(videos).where(videos.c.expires_at < now, is_over)
         async with self._database.begin() as connection:
             return (await connection.execute(query)).rowcount
 
@@ -193,7 +208,9 @@ class Videos:
 
         Of several gateways that ask at once, each gets others.
         """
-        stale = and_(videos.c.state.in_(OPEN), videos.c.looked_at < now - age)
+        # In the future: a clock went back. Those of several gateways differ by less.
+        is_due = or_(videos.c.looked_at < now - age, videos.c.looked_at > now + age + SKEW)
+        stale = and_(videos.c.state.in_(OPEN), is_due)
         oldest = select(videos.c.id).where(stale).order_by(videos.c.looked_at).limit(most)
         if not self._database.is_sqlite:
             oldest = oldest.with_for_update(skip_locked=True)

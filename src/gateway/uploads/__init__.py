@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from ..refusals import TooLarge
@@ -30,9 +30,12 @@ class Uploads:
         """With the operator's bucket, if there is one. Raises ValueError for a wrong setting."""
         return cls(UploadBucket.from_settings(settings))
 
-    async def fit(self, body: Mapping[str, Any]) -> dict[str, Any]:
+    async def fit(
+        self, body: Mapping[str, Any], *, admit: Callable[[], Awaitable[None]] | None = None
+    ) -> dict[str, Any]:
         """The body as it can travel: an Upload becomes a data URI; where that is too much for a
-        job, the largest images and videos, files or texts, become links to the bucket.
+        job, the largest images and videos, files or texts, become links to the bucket. `admit` is
+        asked before anything is put there.
 
         Raises BadRequest for a file that is no image and no video, TooLarge, Unavailable.
         """
@@ -45,6 +48,8 @@ class Uploads:
                 stored.append(piece)
         if total > self._most or (stored and self._bucket is None):
             raise self._too_large()
+        if stored and admit:
+            await admit()
         references: dict[int, str] = {}
         for piece in found:
             if piece in stored and self._bucket:

@@ -12,6 +12,7 @@ from ..family import Family, Inputs, Pipeline, TaskPipeline
 from ..free_init import refined, rounds
 from ..image_prompt import led_by
 from ..motion import moved_by
+from ..unfilled import unfilled
 
 if TYPE_CHECKING:
     import torch
@@ -181,5 +182,6 @@ FAMILY = Family(
     },
     size_multiple=8,
     decode=_decode,
+    reading=unfilled,
     configure=_configure,
 )

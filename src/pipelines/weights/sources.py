@@ -95,9 +95,15 @@ class Sources:
 
 
 def tell(places: Places, manifest: Manifest) -> None:
-    """Say for each model where its weights come from, and if loading has to make them smaller."""
+    """Say where each model's weights come from, and if loading has to make them smaller: a line for
+    all models of which the same is to be said.
+    """
+    lines: dict[str, list[str]] = {}
     for entry in manifest:
-        log.info("%s: weights %s%s", entry.id, _origin(places, entry), _excess(places, entry))
+        told = f"{_origin(places, entry)}{_excess(places, entry)}"
+        lines.setdefault(told, []).append(entry.id)
+    for told, names in lines.items():
+        log.info("%s: weights %s", ", ".join(names), told)
 
 
 def _origin(places: Places, entry: ModelEntry) -> str:

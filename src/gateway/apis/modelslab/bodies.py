@@ -43,7 +43,9 @@ async def account_of(request: Request, parts: Parts, body: Mapping[str, Any]) ->
     return await parts.accounts.of(bearer(request))
 
 
-async def call_of(request: Request, parts: Parts, endpoint: str, body: Mapping[str, Any]) -> Call:
+async def call_of(
+    request: Request, parts: Parts, account: Account, endpoint: str, body: Mapping[str, Any]
+) -> Call:
     """What is asked for. Raises NotFound for a model that is not served, and as uploads do."""
     said = given(body)
     model, prompt = said.get("model_id", said.get("model")), said.get("prompt")
@@ -55,7 +57,7 @@ async def call_of(request: Request, parts: Parts, endpoint: str, body: Mapping[s
     return Call(
         api=Api.MODELSLAB,
         endpoint=endpoint,
-        body=await parts.uploads.fit(kept),
+        body=await parts.uploads.fit(kept, admit=parts.desk.admission(account)),
         model=model if isinstance(model, str) else None,
         prompt=prompt if isinstance(prompt, str) else None,
         idempotency_key=idempotency_key(request),

@@ -76,7 +76,7 @@ def _calls(family: Family, endpoint: str) -> Callable[..., Awaitable[JSONRespons
     async def call(request: Request, parts: PartsOf, base_url: BaseUrl) -> JSONResponse:
         async with bodies.read(request) as body:
             account = await bodies.account_of(request, parts, body)
-            asked = await bodies.call_of(request, parts, endpoint, body)
+            asked = await bodies.call_of(request, parts, account, endpoint, body)
         video = await parts.desk.submit(account, asked)
         if not bodies.at_once(body):
             video = await parts.desk.wait(account, video, parts.settings.wait_seconds)

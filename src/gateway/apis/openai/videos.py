@@ -11,6 +11,7 @@ from fastapi import Request
 from starlette.background import BackgroundTask
 from starlette.responses import Response
 
+from ....dialects.fields import given
 from ....dialects.openai.body import REFERENCES
 from ....dialects.openai.request import OPENAIS_OWN
 from ...accounts import Account
@@ -42,7 +43,7 @@ class OpenAIVideos:
         """Have the video made that a request's body asks for. Raises Refusal."""
         async with body_of(request) as said:
             _check_files(said, allowed=REFERENCES)
-            body = await self._parts.uploads.fit(said)
+            body = await self._fit(said)
         return await self._submit(body, endpoint=endpoint, idempotency_key=idempotency_key)
 
     async def make(self, request: Request) -> Response:
@@ -82,6 +83,7 @@ class OpenAIVideos:
         found, has_more = await self._parts.videos.page(
             self._account.id, Api.OPENAI, after=last, limit=limit, order=order
         )
+        self._parts.accounts.remember_owner(self._account, found)
         data = [self.record(video) for video in found]
         return VideoList(
             data=data,
@@ -120,10 +122,10 @@ class OpenAIVideos:
             _check_files(said, allowed=("video",))
             _prompt(said)
             _check_one_source(said)
-            given = said.pop("video", None)
-            source = await self._source(given)
-            reference = given if source is None else await self._reference(source)
-            body = await self._parts.uploads.fit({**said, "video_reference": reference})
+            sent = said.pop("video", None)
+            source = await self._source(sent)
+            reference = sent if source is None else await self._reference(source)
+            body = await self._fit({**said, "video_reference": reference})
         return await self._submit(
             body,
             endpoint=CREATE,
@@ -131,18 +133,22 @@ class OpenAIVideos:
             remixed_from=source.id if source else None,
         )
 
-    async def _source(self, given: object) -> Video | None:
+    async def _fit(self, said: Mapping[str, Any]) -> dict[str, Any]:
+        admit = self._parts.desk.admission(self._account)
+        return await self._parts.uploads.fit(said, admit=admit)
+
+    async def _source(self, sent: object) -> Video | None:
         """The video of `{"id": ...}`; None for what is sent itself. Raises BadRequest, NotFound."""
-        if isinstance(given, str) and given.strip().startswith("{"):
+        if isinstance(sent, str) and sent.strip().startswith("{"):
             try:
-                given = json.loads(given)
+                sent = json.loads(sent)
             except (ValueError, RecursionError):
-                given = None
-        if isinstance(given, Upload | str) and given:
+                sent = None
+        if isinstance(sent, Upload | str) and sent:
             return None
-        if not isinstance(given, Mapping) or not isinstance(given.get("id"), str):
+        if not isinstance(sent, Mapping) or not isinstance(sent.get("id"), str):
             raise BadRequest('video must be a file, or {"id": ...} of a video', param="video")
-        return await self.find(given["id"])
+        return await self.find(sent["id"])
 
     async def _reference(self, source: Video) -> str:
         """How the worker comes to a video that was made. Raises as `Contents.open` does."""
@@ -165,15 +171,16 @@ class OpenAIVideos:
         idempotency_key: str | None,
         remixed_from: str | None = None,
     ) -> Video:
-        self._check_model(body.get("model"))
+        said = given(body)  # as the worker reads it: names with spaces around them are names, too
+        self._check_model(said.get("model"))
         return await self._parts.desk.submit(
             self._account,
             Call(
                 api=Api.OPENAI,
                 endpoint=endpoint,
                 body=body,
-                model=_word(body.get("model")),
-                prompt=_word(body.get("prompt")),
+                model=_word(said.get("model")),
+                prompt=_word(said.get("prompt")),
                 idempotency_key=idempotency_key,
                 remixed_from=remixed_from,
             ),
