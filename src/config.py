@@ -58,8 +58,8 @@ class Settings(BaseSettings):
     default_model: str = Field("demo", description="Model that is loaded before the first job.")
     warm_up: bool | None = Field(
         None,
-        description="Run one small generation before the first job; unset: on a GPU. A CPU has "
-        "nothing to warm.",
+        description="Run one small generation before the first job; unset: on a GPU, and "
+        "where the default model is compiled.",
     )
     device: Literal["auto", "cuda", "cpu"] = Field("auto", description="Where models run.")
     model_memory_gb: float | None = Field(

@@ -157,17 +157,14 @@ class Desk:
     def admission(self, account: Account) -> Callable[[], Awaitable[None]]:
         """What is asked before something that a caller sends is stored for a video to come.
 
-        The platform must take their key, and they must not have had too much. Raises Refusal.
+        Where keys are passed through, anybody can make one up: the platform must take it. It
+        raises Refusal.
         """
 
         async def admit() -> None:
             if not self._accounts.is_proven(account):
                 await self._endpoint.health(key=account.platform_key)
                 self._accounts.remember(account)
-            standing = await self._videos.standing(
-                account.id, now=self._clock(), by_month=account.has_a_month
-            )
-            self._gate.admit(account, standing)
 
         return admit
 

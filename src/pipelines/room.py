@@ -186,13 +186,16 @@ class Pipelines:
         )
 
     def warm(self, *, run: bool | None = None) -> str:
-        """Have the first job pay for neither loading nor, on a GPU or with `run`, a first step."""
+        """Have the first job pay for neither loading nor a first step; that one where it is told
+        to, or where it compiles something or runs on a GPU.
+        """
         entry = self._manifest.find(self._default_model)
         request = self.settle(_smallest(entry))
         with phase("load"):
             model = self.load(request)
-        # A GPU loads its kernels at their first use; a CPU has them.
-        if run is False or (run is None and self._loader.device.type == "cpu"):
+        if run is None:  # a GPU loads its kernels at their first use; a CPU has them
+            run = self._loader.device.type != "cpu" or entry.acceleration.compile
+        if not run:
             return entry.id
         with phase("warm-up"):
             clip = self.generate(model, request, on_step=_unheard, sources=_blank(request))

@@ -85,11 +85,6 @@ class Videos:
             return earlier
         return video
 
-    async def standing(self, owner: str, *, now: float, by_month: bool) -> Standing:
-        """What an owner has had until now."""
-        async with self._database.begin(reads=True) as connection:
-            return await standing_of(connection, owner, now=now, besides="", by_month=by_month)
-
     async def find(self, video_id: str) -> Video | None:
         """The video of this id, whosever it is; none for what can be no id."""
         if not ID.fullmatch(video_id):
