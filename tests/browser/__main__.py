@@ -86,12 +86,12 @@ class Visitor:
 
     def is_over(self) -> bool:
         """Whether the page shows a video or an error."""
-        return self.part("made").is_displayed() or self.part("error").is_displayed()
+        return bool(self.part("made").is_displayed() or self.part("error").is_displayed())
 
     def curl(self, api: str) -> str:
         """The call that the page shows for an API."""
         self.driver.find_element(By.CSS_SELECTOR, f"[data-api={api}]").click()
-        return self.part("curl").text
+        return str(self.part("curl").text)
 
 
 def main() -> None:

@@ -12,7 +12,8 @@ import psutil
 import pytest
 import torch
 
-from src.dialects.modelslab.answer import OURS, failure
+from src.dialects.failure import OURS
+from src.dialects.modelslab.answer import failure
 from src.errors import OutOfMemory
 from src.generation import Task
 from src.manifest import Manifest, ModelEntry, load_manifest

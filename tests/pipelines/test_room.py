@@ -237,9 +237,12 @@ def test_warming_leaves_the_default_model_in_memory_and_on_a_cpu_runs_it_only_wh
 ) -> None:
     made: list[object] = []
     generate = studio.room.generate
-    monkeypatch.setattr(
-        studio.room, "generate", lambda *a, **k: made.append(a) or generate(*a, **k)
-    )
+
+    def counted(*arguments: Any, **more: Any) -> Any:
+        made.append(arguments)
+        return generate(*arguments, **more)
+
+    monkeypatch.setattr(studio.room, "generate", counted)
     assert studio.room.warm(run=run) == "demo"
     assert studio.loader.resident[-1] == "demo"
     assert len(made) == clips
