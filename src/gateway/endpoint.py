@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from math import isfinite
 from typing import Any
 
 import aiohttp
@@ -33,6 +34,9 @@ log = logging.getLogger(__name__)
 MOST_BYTES = 10_000_000
 #: What may stand in a URL as it is, and in its column.
 JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,200}")
+#: Half of a character of JSON's two (\ud83d\ude00), and how an answer with one may spell it.
+HALF = re.compile("[\ud800-\udfff]")
+MAY_BE_HALF = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
 #: A year and more: beside it a number is no time.
 MOST_MILLISECONDS = 10**11
 #: Answers are at most 20 MB, and the JSON around them.
@@ -212,9 +216,25 @@ async def _bytes(response: aiohttp.ClientResponse, most: int) -> bytes:
 def _object(raw: bytes) -> dict[str, Any]:
     try:
         # Python's reader takes NaN, which is no JSON and could not be kept.
-        answer = json.loads(raw, parse_constant=lambda _: None)
+        answer = json.loads(raw, parse_constant=lambda _: None, parse_float=_finite)
+        answer = _whole(answer) if MAY_BE_HALF.search(raw) else answer
     except (ValueError, RecursionError):
         answer = None
     if not isinstance(answer, dict):
         raise EndpointFailed("the endpoint answered something that is no JSON object")
     return answer
+
+
+def _finite(text: str) -> float | None:
+    """A number; 1e999 is JSON, and infinite."""
+    number = float(text)
+    return number if isfinite(number) else None
+
+
+def _whole(value: Any) -> Any:  # noqa: ANN401  JSON
+    """The same with U+FFFD for halves of characters, which no answer of ours could hold."""
+    if isinstance(value, dict):
+        return {_whole(name): _whole(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    return HALF.sub("\ufffd", value) if isinstance(value, str) else value

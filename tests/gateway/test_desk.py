@@ -442,3 +442,50 @@ async def test_a_remix_is_the_same_request_with_another_prompt(
         "endpoint": "/v1/videos",
         "request_id": other.id,
     }
+
+
+# --- clocks, outages, and owners who never come back ----------------------------------------------
+
+
+async def test_a_clock_that_goes_back_keeps_no_video_from_being_looked_at(
+    office: Office, platform: Platform, by_hand: HttpWorker
+) -> None:
+    video = await office.ask()
+    by_hand.done(platform.jobs[by_hand.take()["id"]], output={"url": BASE64})
+    office.clock.now -= 3600
+    assert (await office.desk.find(ME, video.id)).state is State.COMPLETED
+
+
+async def test_a_job_that_could_not_be_written_down_is_stopped(
+    office: Office, platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def gone(*_: object, **__: object) -> None:
+        raise Unavailable("the database cannot be reached")
+
+    monkeypatch.setattr(office.parts.videos, "change", gone)
+    with pytest.raises(Unavailable):
+        await office.ask()
+    assert only(platform).status is Status.CANCELLED
+    with pytest.raises(Unavailable):  # this one is asked for again
+        await office.ask(idempotency_key="k")
+    assert [job.status for job in platform.jobs.values()] == [Status.CANCELLED, Status.IN_QUEUE]
+
+
+async def test_a_key_is_remembered_once_the_platform_has_taken_it(office: Office) -> None:
+    accounts = office.parts.accounts
+    me = await accounts.of("my-key")
+    office.endpoint.unheard = 3
+    with pytest.raises(Unavailable):
+        await office.ask(me)
+    assert not accounts.is_proven(me)
+    await office.ask(me)
+    assert accounts.is_proven(me)
+
+
+async def test_an_owner_who_asks_after_a_restart_is_remembered(office: Office) -> None:
+    me = await office.parts.accounts.of("my-key")
+    video = await office.ask(me)
+    later = build_parts(office.parts.settings, clock=office.clock)
+    await later.desk.find(me, video.id)
+    assert later.accounts.is_proven(me)
+    await later.close()

@@ -227,3 +227,20 @@ async def test_no_server_is_unavailable() -> None:
     with pytest.raises(Unavailable, match="cannot be reached"):
         await endpoint.run({}, key="k")
     await endpoint.close()
+
+
+async def test_what_no_answer_of_ours_could_hold_is_not_read_out_of_one(
+    strange: Strange, to_strange: Endpoint
+) -> None:
+    said = (
+        r'{"eta": 1e999, "all": [-1e999, NaN, 1.5], "\udc00": "a \ud83d b", "fox": "\ud83e\udd8a"}'
+    )
+    strange.answer = text(f'{{"status": "IN_PROGRESS", "output": {said}}}')
+    seen = await to_strange.status("j", key="k")
+    assert seen
+    assert seen.output == {
+        "eta": None,
+        "all": [None, None, 1.5],
+        "\ufffd": "a \ufffd b",
+        "fox": "\N{FOX FACE}",
+    }

@@ -156,7 +156,12 @@ WORDS = """output url b64_json data width height num_frames fps seconds content_
 failure code message type param percent progress eta poster warnings seed timings"""
 NAMES = st.sampled_from(WORDS.split())
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    # As the endpoint reads it: finite numbers and whole characters.
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: (
         st.lists(inner, max_size=4) | st.dictionaries(NAMES | st.text(), inner, max_size=6)
     ),

@@ -10,8 +10,10 @@ import pytest
 
 from loopback import Platform
 from src.gateway.accounts import Account
+from src.gateway.parts import build_parts
 from src.gateway.refusals import Unavailable
 from src.gateway.store import Database, Videos
+from src.gateway.store.videos import LONGEST_JOB
 from src.gateway.video import State, Video
 from src.gateway.watcher import Watcher
 from tests.gateway.test_desk import ME, Office, by_hand, office  # noqa: F401
@@ -54,12 +56,22 @@ async def test_what_is_done_is_fetched_though_nobody_asks(
 
 async def test_a_caller_whose_key_is_not_known_is_left_for_later(
     office: Office,  # noqa: F811
-    watcher: Watcher,
+    platform: Platform,
+    by_hand: HttpWorker,  # noqa: F811
 ) -> None:
     video = await office.ask(ME)
+    by_hand.done(platform.jobs[by_hand.take()["id"]], output={"url": BASE64})
+    # Another process: it has the database, and the caller has not called there.
+    parts = build_parts(office.parts.settings, clock=office.clock)
+    late = Watcher(office.desk, office.parts.videos, parts.accounts, clock=office.clock)
     office.clock.now += 6
-    await watcher.round()
+    await late.round()
     assert (await kept(office, video)).state is State.QUEUED  # type: ignore[union-attr]
+    parts.accounts.remember(ME)
+    office.clock.now += 6
+    await late.round()
+    assert (await kept(office, video)).state is State.COMPLETED  # type: ignore[union-attr]
+    await parts.close()
 
 
 async def test_one_that_cannot_be_read_keeps_none_from_being_read(
@@ -132,3 +144,21 @@ async def test_what_is_expired_is_forgotten(
     office.clock.now += 301
     await watcher.round()
     assert await kept(office, video) is None
+
+
+async def test_open_videos_of_owners_who_never_come_back_are_forgotten_in_the_end(
+    office: Office,  # noqa: F811
+) -> None:
+    video = await office.ask(ME)
+    videos = office.parts.videos
+    assert await videos.remove_expired(video.expires_at + LONGEST_JOB - 1) == 0
+    assert await videos.remove_expired(video.expires_at + LONGEST_JOB + 1) == 1
+
+
+async def test_a_clock_that_goes_back_keeps_no_video_from_being_taken(
+    office: Office,  # noqa: F811
+) -> None:
+    video = await office.ask(ME)
+    take = office.parts.videos.take_stale
+    assert await take(now=video.looked_at - 30, age=5, most=9) == []  # another gateway's clock
+    assert len(await take(now=video.looked_at - 3600, age=5, most=9)) == 1

@@ -12,6 +12,7 @@ from ....dialects.modelslab import ModelsLab
 from ....dialects.modelslab.answer import Answer, meta_of, number_of
 from ....dialects.modelslab.processing import MESSAGE, TIP, UNKNOWN_ETA, Processing
 from ....generation import VideoFormat
+from ...handover import payload_of
 from ...store.videos import Content
 from ...video import Call, State, Video
 from ..links import base64_of, link_of
@@ -146,7 +147,7 @@ def _promised(video: Video, meta: Mapping[str, Any], base_url: str) -> list[str]
 
 def _asked(call: Call, video: Video) -> dict[str, Any]:
     """The meta of a call before the worker has settled it."""
-    request = ModelsLab().decode_request({**call.body, "endpoint": call.endpoint})
+    request = ModelsLab().decode_request(payload_of(call.endpoint, call.body))
     whole = replace(request, parameters=request.parameters.over(request.defaults))
     return meta_of(whole, video.job_id or video.id)
 
