@@ -46,7 +46,11 @@ def build_app(settings: GatewaySettings, *, parts: Parts | None = None) -> FastA
     made.metrics.watch(app)
     if origins:
         app.add_middleware(
-            CORSMiddleware, allow_origins=origins, allow_methods=["*"], allow_headers=["*"]
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=["Retry-After", "openai-poll-after-ms"],
         )
     return app
 
