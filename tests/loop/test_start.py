@@ -14,7 +14,7 @@ from tests.loop.starting import Start, until
 
 pytestmark = pytest.mark.loop
 
-PHASES = {"settings", "weights read ahead", "libraries", "SDK", "load", "warm-up", "ready"}
+PHASES = {"settings", "weights read ahead", "libraries", "SDK", "load", "ready"}
 
 
 def phases(worker: WorkerProcess) -> dict[str, dict[str, Any]]:
@@ -22,12 +22,16 @@ def phases(worker: WorkerProcess) -> dict[str, dict[str, Any]]:
     return {line["phase"]: line for line in lines if "phase" in line}
 
 
-def test_each_phase_has_its_seconds_and_the_first_job_comes_after_the_last(start: Start) -> None:
-    with Platform(Rules(poll=30)) as platform, start(platform) as worker:
+@pytest.mark.parametrize("warm_up", [True, False])
+def test_each_phase_has_its_seconds_and_the_first_job_comes_after_the_last(
+    start: Start, warm_up: bool
+) -> None:
+    settings = {"WARM_UP": "true"} if warm_up else {}
+    with Platform(Rules(poll=30)) as platform, start(platform, **settings) as worker:
         worker.wait_for(platform.submit(SMALL))
         told = phases(worker)
 
-    assert told.keys() == PHASES
+    assert told.keys() == PHASES | ({"warm-up"} if warm_up else set())
     assert told["weights read ahead"]["bytes"] > 0
     ready = told["ready"]["seconds"]
     for name, line in told.items():
