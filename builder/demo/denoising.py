@@ -1,0 +1,187 @@
+"""Trains the transformer and the text encoder together: to tell noise less clip."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import LTXConditionPipeline
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from . import networks, sheets
+from .captions import caption, words
+from .latents import Shelf, Size
+from .noising import Batch, noised
+from .optimizing import Muon
+from .run import Crew, Learner, Log
+
+#: How often a clip is told of by nothing: guidance needs to know what that looks like.
+UNTOLD = 0.12
+#: How often the first frame is given, alone and beside a last image, and how often the latter is.
+FIRST, FIRST_WITH_LAST, LAST = 0.35, 0.75, 0.2
+#: Frames a second, by chance.
+RATES = (7, 8, 8, 8, 8, 8, 10, 12, 15, 16, 24, 25, 30)
+MUON_RATE = 0.02
+ADAM_RATE = 2e-3
+SEED = 2027
+#: Clips in each worker's half of a batch.
+HALF = 32
+#: Encoded clips of a size to begin with, and more each step up to so many.
+BEGIN_WITH = 400
+MORE = 2
+MOST_CLIPS = 40_000
+#: Steps between two sheets.
+SHEET_EVERY = 500
+
+#: Fewer tokens first: what words mean is learnt on small frames at half the price.
+SMALL = (Size(96, 96, 17),)
+ALL = (
+    *(Size(128, 128, 17),) * 6,
+    Size(96, 96, 17),
+    Size(128, 96, 17),
+    Size(96, 128, 17),
+    Size(160, 96, 17),
+    Size(160, 128, 17),
+    Size(128, 128, 9),
+    Size(128, 128, 25),
+)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Up to which step, and the sizes of its batches: one that stands there twice comes twice."""
+
+    until: int
+    sizes: tuple[Size, ...]
+
+
+PHASES = (Phase(4_000, SMALL), Phase(8_000, ALL))
+
+
+class Denoising:
+    """The run: its networks, its encoded clips, and how far it has come."""
+
+    def __init__(self, folder: Path, crew: Crew, log: Log, *, vae: Any) -> None:
+        """Goes on from the folder's checkpoint; `vae` is trained, and knows its statistics."""
+        torch.manual_seed(SEED)
+        self.tokenizer = networks.tokenizer(words())
+        self.network = torch.nn.ModuleDict(
+            {
+                "transformer": networks.transformer(),
+                "text_encoder": networks.text_encoder(len(self.tokenizer)),
+            }
+        )
+        self._vae = vae.eval().requires_grad_(False)
+        self._folder = folder
+        self._shelves: dict[Size, Shelf] = {}
+        self.learner = Learner(
+            self.network,
+            _optimizers(self.network, crew),
+            path=folder / "denoiser.pt",
+            crew=crew,
+            log=log,
+        )
+
+    @property
+    def steps(self) -> int:
+        """Of all phases."""
+        return PHASES[-1].until
+
+    def train(self) -> None:
+        """Go on to the end, writing checkpoints."""
+        losses: list[float] = []
+        for telling, pace in self.learner.paces(self.steps):
+            losses.append(self._one())
+            if telling:
+                clips = sum(len(shelf.scenes) for shelf in self._shelves.values())
+                self.learner.log.say(
+                    f"denoiser {pace}; loss {np.mean(losses[-100:]):.4f}, {clips} clips"
+                )
+            if self.learner.step % SHEET_EVERY == 0:
+                self._sheet()
+
+    def trained(self) -> LTXConditionPipeline:
+        """What was trained so far, its weights averaged, as diffusers has it."""
+        self.learner.wear_average()
+        return self._pipeline()
+
+    def _pipeline(self) -> LTXConditionPipeline:
+        return networks.pipeline(
+            vae=self._vae, tokenizer=self.tokenizer, **dict(self.network.items())
+        )
+
+    def _sheet(self) -> None:
+        pipeline = self._pipeline()
+        pipeline.set_progress_bar_config(disable=True)
+        with self.learner.average.worn():
+            rows = sheets.samples(pipeline)
+        sheets.write(self._folder / "samples" / f"denoiser-{self.learner.step:06}.png", rows)
+
+    def _one(self) -> float:
+        chance = np.random.default_rng([SEED, self.learner.step])
+        shelf = self._shelf(chance)
+        batches = [_batch(shelf, chance) for _ in range(2)]
+        # The processor's flash attention takes half of a step's time for so few tokens.
+        with sdpa_kernel(SDPBackend.MATH):
+            return self.learner.learn(self._loss, batches, share=1 - self.learner.step / self.steps)
+
+    def _shelf(self, chance: np.random.Generator) -> Shelf:
+        """Encoded clips of a size that the phase has, a few more each time."""
+        phase = next(phase for phase in PHASES if self.learner.step < phase.until)
+        size = phase.sizes[chance.integers(len(phase.sizes))]
+        shelf = self._shelves.setdefault(size, Shelf(size))
+        count = len(shelf.scenes)
+        more = BEGIN_WITH - count if count < BEGIN_WITH else MORE if count < MOST_CLIPS else 0
+        for start in range(0, more, 16):
+            shelf.add(self._vae, chance, min(16, more - start))
+        return shelf
+
+    def _loss(self, batch: Batch) -> torch.Tensor:
+        tokens = noised(batch)
+        read = self.tokenizer(batch.prompts, padding=True, return_tensors="pt")
+        mask = read.attention_mask.bool()
+        with torch.autocast("cpu", torch.bfloat16):
+            told = self.network["text_encoder"](read.input_ids, attention_mask=mask)[0]
+            guess = self.network["transformer"](
+                hidden_states=tokens.noised,
+                encoder_hidden_states=told,
+                timestep=tokens.times,
+                encoder_attention_mask=mask,
+                video_coords=tokens.coordinates,
+                return_dict=False,
+            )[0]
+        off = guess[:, -tokens.target.shape[1] :].float() - tokens.target
+        loss: torch.Tensor = off.pow(2).mean(-1)[tokens.judged].mean()
+        return loss
+
+
+def _batch(shelf: Shelf, chance: np.random.Generator) -> Batch:
+    scenes, clips, lasts, at = shelf.take(chance, HALF)
+    told = [caption(scene, chance) for scene in scenes]
+    with_last = chance.random() < LAST
+    first = chance.random(HALF) < (FIRST_WITH_LAST if with_last else FIRST)
+    return Batch(
+        prompts=["" if chance.random() < UNTOLD else prompt for prompt in told],
+        clips=clips,
+        lasts=lasts if with_last else None,
+        at=at,
+        first=torch.from_numpy(first),
+        rate=float(chance.choice(RATES)),
+    )
+
+
+def _optimizers(network: torch.nn.Module, crew: Crew) -> list[torch.optim.Optimizer]:
+    def inner(name: str, value: torch.Tensor) -> bool:
+        block = "transformer_blocks" in name or "encoder.block" in name
+        return value.ndim == 2 and block and name.endswith("weight") and "relative" not in name
+
+    named = list(network.named_parameters())
+    matrices = [value for name, value in named if inner(name, value)]
+    rest = [value for name, value in named if not inner(name, value)]
+    return [
+        Muon(matrices, lr=MUON_RATE, workers=crew.workers),
+        torch.optim.AdamW(rest, lr=ADAM_RATE, betas=(0.9, 0.97), weight_decay=0),
+    ]

@@ -1,0 +1,132 @@
+"""`python -m builder.demo.evaluate`: how well the model does what it is told, through the worker.
+
+Of combinations of shape, color and motion, and in wordings, that were not trained on.
+"""
+
+from __future__ import annotations
+
+import time
+from argparse import ArgumentParser
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Protocol
+
+import numpy as np
+from tqdm import tqdm
+
+from .captions import new_caption
+from .drawing import clip
+from .judging import Score, judge
+from .measuring import Frames, measure
+from .scenes import Scene
+from .serving import Guide, Product, as_bytes, psnr
+from .unseen import unseen_scenes
+
+MODEL = Path("models/worker-video/demo")
+PROMPTS = 200
+IMAGES = 20
+VIDEOS = 5
+STRENGTHS = (0.1, 0.3, 0.5, 0.7, 0.9)
+GUIDANCES = (1.0, 6.0)
+#: Of the frames that are given.
+WIDTH, HEIGHT, FRAMES = 128, 128, 17
+
+
+class Maker(Protocol):
+    """What makes clips of jobs."""
+
+    def make(self, prompt: str, guide: Guide | None = None, **fields: Any) -> Frames:
+        """The frames of one job."""
+
+
+def main() -> None:
+    """Print the figures."""
+    parser = ArgumentParser(prog="python -m builder.demo.evaluate", description=main.__doc__)
+    parser.add_argument("--model", type=Path, default=MODEL, help="the model's folder")
+    parser.add_argument("--prompts", type=int, default=PROMPTS)
+    parser.add_argument("--steps", type=int, default=24)
+    parser.add_argument("--guidance", type=float, default=3.0)
+    wanted = parser.parse_args()
+    said: dict[str, Any] = {"num_inference_steps": wanted.steps, "guidance_scale": wanted.guidance}
+    with TemporaryDirectory() as folder:
+        worker = Product(wanted.model, Path(folder))
+        print(f"{wanted.prompts} prompts, {wanted.steps} steps, guidance {wanted.guidance}")
+        for line in prompts(worker, said, count=wanted.prompts):
+            print(line)
+        for figures in (images, videos, guidances, negatives):
+            for line in figures(worker, said):
+                print(line, flush=True)
+
+
+def prompts(worker: Maker, said: Mapping[str, Any], *, count: int = PROMPTS) -> Iterator[str]:
+    """Text alone."""
+    chance, score = np.random.default_rng(1), Score()
+    began = time.monotonic()
+    for asked in tqdm(unseen_scenes(count), unit="clip"):
+        judge(score, asked, worker.make(new_caption(asked, chance), **said))
+    yield from score.lines()
+    yield f"{(time.monotonic() - began) / count:.1f} s a clip"
+
+
+def images(worker: Maker, said: Mapping[str, Any]) -> Iterator[str]:
+    """A first frame, and a first and a last one."""
+    chance = np.random.default_rng(2)
+    firsts, lasts, score = [], [], Score()
+    for asked in tqdm(unseen_scenes(IMAGES), unit="clip"):
+        drawn, prompt = _drawn(asked), new_caption(asked, chance)
+        made = worker.make(prompt, Guide(first=drawn[0]), **said)
+        firsts.append(psnr(made[0], drawn[0]))
+        if len(asked.figures) == 1:
+            seen = measure(made)
+            score.count("motion from an image", seen is not None and seen.motion == asked.motion)
+        made = worker.make(prompt, Guide(first=drawn[0], last=drawn[-1]), **said)
+        lasts.append(psnr(made[-1], drawn[-1]))
+    yield f"first frame kept: {np.mean(firsts):.1f} dB, at least {min(firsts):.1f}"
+    yield from score.lines()
+    yield f"last frame reached: {np.mean(lasts):.1f} dB, at least {min(lasts):.1f}"
+
+
+def videos(worker: Maker, said: Mapping[str, Any]) -> Iterator[str]:
+    """How near to its source a clip stays under another prompt, by strength."""
+    scenes = unseen_scenes(2 * VIDEOS + 1)[: 2 * VIDEOS]
+    near: dict[float, list[float]] = {strength: [] for strength in STRENGTHS}
+    for shown, asked in tqdm(list(zip(scenes[:VIDEOS], scenes[VIDEOS:], strict=True)), unit="clip"):
+        source, prompt = _drawn(shown), new_caption(asked, np.random.default_rng(3))
+        for strength in STRENGTHS:
+            made = worker.make(prompt, Guide(video=source), strength=strength, seed=1, **said)
+            near[strength].append(psnr(made, source))
+    told = ", ".join(f"{strength}: {np.mean(of):.1f} dB" for strength, of in near.items())
+    yield f"near the source at strength {told}"
+
+
+def guidances(worker: Maker, said: Mapping[str, Any]) -> Iterator[str]:
+    """What is right of color, motion and shape, by guidance."""
+    for guidance in GUIDANCES:
+        chance, score = np.random.default_rng(4), Score()
+        for asked in tqdm(unseen_scenes(IMAGES), unit="clip"):
+            fields = {**said, "guidance_scale": guidance}
+            judge(score, asked, worker.make(new_caption(asked, chance), **fields))
+        share = np.mean([score.share(what) for what in ("color", "motion", "shape")])
+        yield f"right at guidance {guidance}: {share:.1%}"
+
+
+def negatives(worker: Maker, said: Mapping[str, Any]) -> Iterator[str]:
+    """How often a circle of no color said is red, without and with red as a negative prompt."""
+    for negative in ("", "red"):
+        score = Score()
+        for seed in tqdm(range(IMAGES), unit="clip"):
+            fields = {**said, "negative_prompt": negative, "seed": seed}
+            seen = measure(worker.make("a circle moving left", **fields))
+            score.count(
+                f"red with negative prompt {negative!r}", seen is not None and seen.color == "red"
+            )
+        yield from score.lines()
+
+
+def _drawn(scene: Scene) -> Frames:
+    return as_bytes(clip(scene, frames=FRAMES, width=WIDTH, height=HEIGHT))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""Trains the decoder alone, on whole clips: what latents mean stays what it was.
+
+So it may go on after the transformer was trained on them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from .autoencoding import NOISE, badness, half_precision, optimizers
+from .latents import Size, drawn
+from .run import Crew, Learner, Log
+from .scenes import any_scene
+
+STEPS = 4_000
+#: Of the highest rates: it begins where training ended.
+SHARE = 0.5
+SEED = 2028
+#: Clips in each worker's half of a batch, by their size.
+SIZES = (
+    *((Size(128, 128, 17), 1),) * 4,
+    (Size(96, 96, 17), 2),
+    (Size(160, 128, 17), 1),
+    (Size(96, 128, 17), 1),
+)
+
+
+@dataclass(frozen=True)
+class Half:
+    """What one worker is to draw."""
+
+    seed: list[int]
+    size: Size
+    count: int
+
+
+class Polishing:
+    """The run: a VAE's decoder, and how far it has come."""
+
+    def __init__(self, folder: Path, crew: Crew, log: Log, *, vae: Any) -> None:
+        """Goes on from the folder's checkpoint; `vae` is trained, and is changed in place."""
+        torch.manual_seed(SEED)
+        self._vae = vae.requires_grad_(False)
+        decoder = vae.decoder.requires_grad_(True)
+        self.learner = Learner(
+            decoder, optimizers(decoder, crew), path=folder / "polisher.pt", crew=crew, log=log
+        )
+
+    def train(self) -> None:
+        """Go on to the end, writing checkpoints."""
+        losses: list[float] = []
+        for telling, pace in self.learner.paces(STEPS):
+            losses.append(self._one())
+            if telling:
+                self.learner.log.say(f"polisher {pace}; loss {np.mean(losses[-100:]):.4f}")
+
+    def wear(self) -> None:
+        """Have the VAE's decoder its averaged weights, for good."""
+        self.learner.wear_average()
+        self._vae.requires_grad_(False)
+
+    def _one(self) -> float:
+        step = self.learner.step
+        size, count = SIZES[np.random.default_rng([SEED, step]).integers(len(SIZES))]
+        halves = [Half([SEED, step, half], size, count) for half in range(2)]
+        return self.learner.learn(self._loss, halves, share=SHARE * (1 - step / STEPS))
+
+    def _loss(self, half: Half) -> torch.Tensor:
+        chance = np.random.default_rng(half.seed)
+        side = min(half.size.width, half.size.height)
+        width, height = half.size.width / side, half.size.height / side
+        scenes = [any_scene(chance, width=width, height=height) for _ in range(half.count)]
+        shown = drawn(scenes, half.size)
+        with half_precision():
+            with torch.no_grad():
+                mean = self._vae.encode(shown).latent_dist.mean
+            made = self._vae.decode(mean + NOISE * torch.randn_like(mean)).sample.float()
+        return badness(made - shown)

@@ -1,0 +1,237 @@
+"""The training's pieces: orthogonal steps, batches, checkpoints, and a run that goes on."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from builder.demo import autoencoding, denoising, model, networks, polishing
+from builder.demo.autoencoding import Autoencoding
+from builder.demo.batches import windows
+from builder.demo.captions import trainable
+from builder.demo.denoising import Denoising
+from builder.demo.latents import Shelf, Size, decoded, drawn, encoded, set_statistics
+from builder.demo.optimizing import Muon, orthogonal
+from builder.demo.run import Average, Crew, Log, load, save
+from builder.demo.scenes import any_scene
+
+#: Under autocast a norm's weights are float32, its input is not.
+pytestmark = pytest.mark.filterwarnings("ignore:Mismatch dtype:UserWarning")
+
+SMALL = Size(64, 64, 9)
+
+
+@pytest.fixture(autouse=True)
+def threads() -> Any:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def crew() -> Crew:
+    return Crew()
+
+
+@pytest.fixture
+def vae() -> Any:
+    torch.manual_seed(0)
+    return networks.autoencoder().eval()
+
+
+@pytest.fixture
+def briefly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run of few steps on few small clips."""
+    monkeypatch.setattr(
+        autoencoding, "PHASES", (autoencoding.Phase(windows=8, frames=9, size=32, half=1),)
+    )
+    monkeypatch.setattr(denoising, "PHASES", (denoising.Phase(4, (SMALL,)),))
+    monkeypatch.setattr(denoising, "BEGIN_WITH", 4)
+    monkeypatch.setattr(denoising, "HALF", 2)
+
+
+def some_clips(count: int) -> torch.Tensor:
+    chance = np.random.default_rng(0)
+    return drawn([any_scene(chance) for _ in range(count)], SMALL)
+
+
+@pytest.mark.parametrize("shape", [(6, 20), (20, 6), (2, 5, 7)])
+def test_a_matrix_becomes_nearly_orthogonal(shape: tuple[int, ...]) -> None:
+    made = orthogonal(torch.randn(shape, generator=torch.Generator().manual_seed(0)))
+    assert made.shape == shape
+    values = torch.linalg.svdvals(made)
+    assert values.min() > 0.5
+    assert values.max() < 1.4
+
+
+def test_muon_steps_against_the_gradient_by_its_rate(crew: Crew) -> None:
+    weight = torch.nn.Parameter(torch.zeros(4, 4, 3, 3, 3))
+    weight.grad = torch.randn(weight.shape, generator=torch.Generator().manual_seed(0))
+    Muon([weight], lr=0.1, workers=crew.workers).step()
+    assert (weight * weight.grad).sum() < 0
+    assert torch.linalg.svdvals(weight.detach().flatten(1)) == pytest.approx(
+        torch.full((4,), 0.1), rel=0.4
+    )
+
+
+def test_two_halves_give_the_gradient_of_the_whole(crew: Crew) -> None:
+    weight = torch.nn.Parameter(torch.ones(3))
+    halves = [torch.tensor([1.0, 2.0, 3.0]), torch.tensor([3.0, 2.0, 1.0])]
+    value = crew.gradients([weight], lambda part: (weight * part).pow(2).sum(), halves)
+    assert value == pytest.approx(14.0)
+    assert weight.grad is not None
+    assert weight.grad.tolist() == pytest.approx([10.0, 8.0, 10.0])
+
+
+def test_an_average_is_worn_for_a_while() -> None:
+    network = torch.nn.Linear(1, 1, bias=False)
+    with torch.no_grad():
+        network.weight.fill_(0)
+        average = Average(network)
+        network.weight.fill_(1)
+    average.update(100_000)
+    with average.worn():
+        assert network.weight.item() == pytest.approx(0.005)
+    assert network.weight.item() == 1
+
+
+def test_a_checkpoint_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "state.pt"
+    assert load(path) is None
+    save(path, {"step": 1})
+    with pytest.raises(AttributeError, match="pickle"):
+        save(path, {"step": lambda: 2})
+    assert load(path) == {"step": 1}
+
+
+def test_windows_show_figures() -> None:
+    shown = windows(np.random.default_rng(0), 16, frames=9, size=64, side=128)
+    assert shown.shape == (16, 3, 9, 64, 64)
+    assert shown.min() >= -1
+    assert shown.max() <= 1
+    plain = shown.std((2, 3, 4)).amax(1) < 0.01
+    assert not plain.any()
+
+
+def test_a_first_frame_is_encoded_as_the_image_that_it_is(vae: Any) -> None:
+    """Else a given image were not what the transformer was trained with."""
+    shown = some_clips(1)
+    whole, image = encoded(vae, shown), encoded(vae, shown[:, :, :1])
+    assert torch.allclose(whole[:, :, :1], image, atol=0.05)
+
+
+def test_latents_are_about_0_and_1_and_come_back(vae: Any) -> None:
+    shown = some_clips(8)
+    set_statistics(vae, shown)
+    latents = encoded(vae, shown)
+    assert latents.mean((0, 2, 3, 4)).abs().max() < 0.05
+    assert latents.std((0, 2, 3, 4)).max() < 1.1
+    with torch.no_grad():
+        straight = vae.decode(vae.encode(shown).latent_dist.mode()).sample.clamp(-1, 1)
+    assert (decoded(vae, latents) - straight).abs().mean() < 0.02
+
+
+def test_a_shelf_takes_what_may_be_trained_on(vae: Any) -> None:
+    shelf = Shelf(Size(64, 96, 17))
+    shelf.add(vae, np.random.default_rng(0), 6)
+    assert all(trainable(scene) for scene in shelf.scenes)
+    scenes, shown, lasts, at = shelf.take(np.random.default_rng(1), 4)
+    assert len(scenes) == 4
+    assert shown.shape == (4, networks.LATENT_CHANNELS, 3, 3, 2)
+    assert lasts.shape == (4, networks.LATENT_CHANNELS, 1, 3, 2)
+    assert ((at >= 9) & (at <= 16)).all()
+
+
+def test_a_last_image_is_the_frame_that_it_says(vae: Any) -> None:
+    shelf = Shelf(SMALL)
+    shelf.add(vae, np.random.default_rng(0), 5)
+    shown = drawn(shelf.scenes, SMALL)
+    for index, frame in enumerate(shelf.at):
+        image = encoded(vae, shown[index : index + 1, :, [frame]])
+        assert torch.allclose(shelf.lasts[index].float(), image[0], atol=0.05)
+
+
+@pytest.mark.usefixtures("briefly")
+def test_an_autoencoder_goes_on_where_it_was_stopped(tmp_path: Path, crew: Crew) -> None:
+    log = Log(tmp_path / "log.txt")
+    first = Autoencoding(tmp_path, crew, log)
+    before = first.vae.decoder.conv_in.conv.weight.clone()
+    first.train()
+    assert first.learner.step == first.steps == 4
+    assert not torch.equal(before, first.vae.decoder.conv_in.conv.weight)
+    again = Autoencoding(tmp_path, crew, log)
+    assert again.learner.step == 4
+    for one, other in zip(first.vae.parameters(), again.vae.parameters(), strict=True):
+        assert torch.equal(one, other)
+    assert "goes on at step 4" in (tmp_path / "log.txt").read_text()
+
+
+@pytest.mark.usefixtures("briefly")
+def test_a_denoiser_goes_on_where_it_was_stopped(tmp_path: Path, crew: Crew, vae: Any) -> None:
+    log = Log(tmp_path / "log.txt")
+    first = Denoising(tmp_path, crew, log, vae=vae)
+    first.train()
+    assert first.learner.step == 4
+    again = Denoising(tmp_path, crew, log, vae=vae)
+    assert again.learner.step == 4
+    for one, other in zip(first.network.parameters(), again.network.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.usefixtures("briefly")
+def test_what_is_trained_is_read_by_diffusers(tmp_path: Path, crew: Crew, vae: Any) -> None:
+    from diffusers import LTXConditionPipeline
+
+    made = Denoising(tmp_path, crew, Log(tmp_path / "log.txt"), vae=vae).trained()
+    size = model.write(made, tmp_path / "owner" / "name")
+    assert size < model.MOST_BYTES
+    read = LTXConditionPipeline.from_pretrained(tmp_path / "owner" / "name", dtype=torch.float32)
+    read.set_progress_bar_config(disable=True)
+    assert read.tokenizer.tokenize("A RED ball") == ["▁a", "▁red", "▁ball"]
+    frames = read(
+        prompt="a red ball",
+        width=64,
+        height=64,
+        num_frames=9,
+        num_inference_steps=2,
+        output_type="np",
+    ).frames
+    assert frames.shape == (1, 9, 64, 64, 3)
+
+
+def test_weights_that_are_too_large_are_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vae: Any
+) -> None:
+    monkeypatch.setattr(model, "MOST_BYTES", 1000)
+    tokenizer = networks.tokenizer(["red"])
+    parts = {"transformer": networks.transformer(), "vae": vae, "tokenizer": tokenizer}
+    pipeline = networks.pipeline(text_encoder=networks.text_encoder(len(tokenizer)), **parts)
+    with pytest.raises(ValueError, match="above 1000"):
+        model.write(pipeline, tmp_path / "name")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("briefly")
+def test_polishing_changes_the_decoder_and_no_latents(
+    tmp_path: Path, crew: Crew, vae: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(polishing, "STEPS", 2)
+    monkeypatch.setattr(polishing, "SIZES", ((SMALL, 1),))
+    shown = some_clips(1)
+    before, latents = vae.decoder.conv_in.conv.weight.clone(), encoded(vae, shown)
+    run = polishing.Polishing(tmp_path, crew, Log(tmp_path / "log.txt"), vae=vae)
+    run.train()
+    run.wear()
+    assert not torch.equal(before, vae.decoder.conv_in.conv.weight)
+    assert torch.equal(latents, encoded(vae, shown))
+
+
+def test_an_outline_that_is_off_is_worse_than_a_shade() -> None:
+    """By the same mean error."""
+    outline = torch.zeros(1, 3, 1, 16, 16)
+    outline[..., 8] = 1.6
+    shade = torch.full_like(outline, 0.1)
+    assert outline.mean() == pytest.approx(float(shade.mean()))
+    assert autoencoding.badness(outline) > 2 * autoencoding.badness(shade)
