@@ -44,6 +44,10 @@ def _steps(folder: Path, driver: str | None) -> None:
     _timed("base image", lambda: image.make_base(buildah))
     _timed(f"build ({buildah.driver})", lambda: image.build(buildah, ROOT))
     _print_layers(image.layers(buildah))
+    _timed(
+        "build of the gateway",
+        lambda: image.build(buildah, ROOT, "Dockerfile.gateway", image.GATEWAY),
+    )
     _timed("jobs, with the network cut off", lambda: _do_jobs(buildah))
     print("the image is good")
 

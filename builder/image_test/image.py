@@ -17,6 +17,7 @@ from .shell import Failed, answer, log_of
 
 BASE = "localhost/debian-python"
 IMAGE = "localhost/worker-video:demo"
+GATEWAY = "localhost/worker-video:gateway"
 #: Debian whose Python is the product's, and what the base needs besides the essential packages.
 SUITE = "bookworm"
 PACKAGES = "python3,python3-venv,ca-certificates"
@@ -98,8 +99,10 @@ def make_base(buildah: Buildah) -> None:
     shutil.rmtree(root)
 
 
-def build(buildah: Buildah, context: Path) -> None:
-    """Build the Dockerfile, with pip's CPU build of torch where this machine has one."""
+def build(
+    buildah: Buildah, context: Path, dockerfile: str = "Dockerfile", tag: str = IMAGE
+) -> None:
+    """Build a Dockerfile, with pip's CPU build of torch where this machine has one."""
     wheels = buildah.folder / "wheels"
     arguments = {"BASE_IMAGE": BASE, "PIP_INDEX_URL": host.pip_setting("index-url")}
     volumes = {}
@@ -110,12 +113,24 @@ def build(buildah: Buildah, context: Path) -> None:
     if certificates:
         volumes[certificates.resolve()] = CERTIFICATES
     # Docker's own format: the other knows no HEALTHCHECK.
-    command = ["bud", "--isolation", "chroot", "--format", "docker", "--layers", "--tag", IMAGE]
+    command = ["bud", "--isolation", "chroot", "--format", "docker", "--layers", "--tag", tag]
+    command += [
+        "--file",
+        str(context / dockerfile),
+        "--ignorefile",
+        str(_ignored(context, dockerfile)),
+    ]
     for name, value in arguments.items():
         command += ["--build-arg", f"{name}={value}"] if value else []
     for source, target in volumes.items():
         command += ["--volume", f"{source}:{target}:ro"]
-    buildah.do("build", *command, str(context))
+    buildah.do("build" if tag == IMAGE else "build-gateway", *command, str(context))
+
+
+def _ignored(context: Path, dockerfile: str) -> Path:
+    """What the Dockerfile's build leaves out: its own list, as BuildKit takes it, or everyone's."""
+    own = context / f"{dockerfile}.dockerignore"
+    return own if own.is_file() else context / ".dockerignore"
 
 
 def layers(buildah: Buildah) -> list[Layer]:

@@ -9,17 +9,17 @@ import base64
 import fcntl
 import socket
 import struct
-import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import imageio_ffmpeg
-import psutil
 
 from loopback import Platform, Status, WorkerProcess
 
+from . import gateway
+from .containers import expect, is_healthy, own_environment, run, terminate
 from .image import IMAGE, Buildah
 from .shell import Failed, log_of
 
@@ -52,6 +52,7 @@ def main() -> None:
                 _do_the_test_job(buildah, name, files, user)
         with buildah.container(IMAGE) as (name, _):
             _live_on_the_platform(buildah, name)
+        gateway.try_it(buildah)
     except Failed as error:
         sys.exit(str(error))
 
@@ -64,7 +65,7 @@ def _check_that_the_network_is_cut() -> None:
 
 def _do_the_test_job(buildah: Buildah, name: str, files: Path, user: str) -> None:
     """Start it as `docker run IMAGE` would: its own command, the job of test_input.json."""
-    command = _run(buildah, name, {"OUTPUT_DIR": "/tmp/videos"}, user)  # noqa: S108  in there
+    command = run(buildah, IMAGE, name, {"OUTPUT_DIR": "/tmp/videos"}, user)  # noqa: S108  in there
     started = time.monotonic()
     log_of(command, buildah.folder / f"test-input{user and '-'}{user}.log", seconds=900)
     took = time.monotonic() - started
@@ -81,53 +82,25 @@ def _live_on_the_platform(buildah: Buildah, name: str) -> None:
     with (
         Platform() as platform,
         WorkerProcess(
-            Path(), _own_environment(), log, _run(buildah, name, platform.settings())
+            Path(), own_environment(), log, run(buildah, IMAGE, name, platform.settings())
         ) as worker,
     ):
         started = time.monotonic()
         platform.wait_for_worker(seconds=120)
         ready = time.monotonic() - started
         done = worker.wait_for(platform.submit(SMALL))
-        _expect(done.status == Status.COMPLETED, f"a job is {done.status}", log)
+        expect(done.status == Status.COMPLETED, f"a job is {done.status}", log)
         video = buildah.folder / "job.mp4"
         video.write_bytes(base64.b64decode(done.output["output"][0].split(",", 1)[1]))
-        _expect(_frames(video) == SMALL["num_frames"], "the video has other frames", log)
+        expect(_frames(video) == SMALL["num_frames"], "the video has other frames", log)
         refused = worker.wait_for(platform.submit(SMALL | {"model_id": "absent"}))
-        _expect(refused.status == Status.FAILED, f"a wrong job is {refused.status}", log)
-        _expect(_is_healthy(buildah, name), "its health command fails while it runs", log)
-        _terminate(worker)
+        expect(refused.status == Status.FAILED, f"a wrong job is {refused.status}", log)
+        expect(is_healthy(buildah, IMAGE, name), "its health command fails while it runs", log)
+        terminate(worker)
         code = worker.wait(30)
-    _expect(code == 0, f"it ended with {code} on SIGTERM", log)
-    _expect(not _is_healthy(buildah, name), "its health command succeeds after its end", log)
+    expect(code == 0, f"it ended with {code} on SIGTERM", log)
+    expect(not is_healthy(buildah, IMAGE, name), "its health command succeeds after its end", log)
     print(f"  the platform's loop: ready after {ready:.1f} s, done, refused, healthy, ended")
-
-
-def _run(buildah: Buildah, name: str, settings: dict[str, str], user: str = "") -> list[str]:
-    words = ["run", "--isolation", "chroot", *(["--user", user] if user else [])]
-    # A tiny network gains nothing from a second thread, and on a busy machine it loses much.
-    for key, value in ({"OMP_NUM_THREADS": "1"} | settings).items():
-        words += ["--env", f"{key}={value}"]
-    own_command: list[str] = buildah.inspect(IMAGE)["config"]["Cmd"]
-    return buildah.command(*words, name, "--", *own_command)
-
-
-def _is_healthy(buildah: Buildah, name: str) -> bool:
-    kind, *command = buildah.inspect(IMAGE)["config"]["Healthcheck"]["Test"]
-    if kind != "CMD":
-        raise Failed(f"the image's health command is of the kind {kind}")
-    words = buildah.command("run", "--isolation", "chroot", name, "--", *command)
-    return subprocess.run(words, capture_output=True, check=False).returncode == 0  # noqa: S603
-
-
-def _terminate(worker: WorkerProcess) -> None:
-    """SIGTERM to the worker in the container: buildah's processes, which stand above it and bear
-    its arguments too, do not hand the signal on.
-    """
-    for process in worker.children():
-        if process.name().startswith("python"):
-            process.terminate()
-            return
-    raise Failed(f"no worker runs:\n{worker.log()}")
 
 
 def _frames(*videos: Path) -> int:
@@ -137,17 +110,6 @@ def _frames(*videos: Path) -> int:
     count: int
     count, _ = imageio_ffmpeg.count_frames_and_secs(str(videos[0]))
     return count
-
-
-def _expect(holds: bool, otherwise: str, log: Path) -> None:
-    if not holds:
-        raise Failed(f"{otherwise}:\n{log.read_text('utf-8', 'replace')[-4000:]}")
-
-
-def _own_environment() -> dict[str, str]:
-    """buildah's: it hands none of it on."""
-    own: dict[str, str] = psutil.Process().environ()
-    return own
 
 
 def _bring_loopback_up() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 
 import uvicorn
@@ -20,6 +21,8 @@ def main() -> None:
         app = build_app(settings)
     except ValueError as error:  # pydantic's, too
         sys.exit(f"cannot start: {error}")
+    # uvicorn ends in order, and then raises the signal once more, as if it had ended nothing.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     uvicorn.run(
         app,
         host=settings.host,
