@@ -52,13 +52,12 @@ class OpenAIVideos:
         seconds = self._parts.settings.sync_seconds
         desk, account = self._parts.desk, self._account
         video = await wait_or_stop(request, desk, account, video, seconds=seconds)
-        forget = BackgroundTask(self._parts.videos.remove, video.id)
         if not video.is_there:
-            answer: Response = failed_answer(video)
-        else:
-            answer = await served(request, self._parts.contents, video, name=outward(video.id))
-            answer.headers.update(_told_of(video))
-        answer.background = forget
+            await self._parts.videos.remove(video.id)
+            return failed_answer(video)
+        answer = await served(request, self._parts.contents, video, name=outward(video.id))
+        answer.headers.update(_told_of(video))
+        answer.background = BackgroundTask(self._parts.videos.remove, video.id)
         return answer
 
     async def find(self, said: str) -> Video:
