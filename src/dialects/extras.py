@@ -11,11 +11,10 @@ from dataclasses import dataclass, fields
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
 
 from ..generation import Delivery, MediaReference, Parameters, VideoFormat
 from .fields import given, unknown
-from .lora import Loras
+from .lora import Loras, check_strengths
 from .rules import validated
 from .values import (
     ClipSkip,
@@ -138,14 +137,7 @@ class Extras(BaseModel):
 
     @model_validator(mode="after")
     def _strengths_pair_up(self) -> Self:
-        for names, strengths in (
-            ("lora_models", "lora_strength"),
-            ("motion_loras", "motion_lora_strength"),
-        ):
-            count, number = len(getattr(self, names) or ()), len(getattr(self, strengths))
-            if count and number not in (1, count):
-                rule = f"must be one number, or one for each of {names} ({count})"
-                raise PydanticCustomError("pairs", f"{strengths} {rule}, got {number}")
+        check_strengths(self)
         return self
 
 

@@ -6,6 +6,7 @@ import re
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
 from .values import Name, Scale, parsed
 
@@ -48,3 +49,18 @@ Loras = Annotated[
         }
     ),
 ]
+
+
+def check_strengths(said: object) -> None:
+    """See whether LoRAs and their strengths go together in a body that has both.
+
+    Raises PydanticCustomError, which names the two.
+    """
+    for names, strengths in (
+        ("lora_models", "lora_strength"),
+        ("motion_loras", "motion_lora_strength"),
+    ):
+        count, given = len(getattr(said, names) or ()), len(getattr(said, strengths))
+        if count and given not in (1, count):
+            rule = f"must be one number, or one for each of {names} ({count})"
+            raise PydanticCustomError("pairs", f"{strengths} {rule}, got {given}")

@@ -9,10 +9,9 @@ from __future__ import annotations
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
 
 from ..fields import REQUEST_ID
-from ..lora import Loras
+from ..lora import Loras, check_strengths
 from ..values import (
     ClipSkip,
     Count,
@@ -197,14 +196,7 @@ class Body(Beyond):
 
     @model_validator(mode="after")
     def _strengths_pair_up(self) -> Self:
-        for names, strengths in (
-            ("lora_models", "lora_strength"),
-            ("motion_loras", "motion_lora_strength"),
-        ):
-            count, given = len(getattr(self, names) or ()), len(getattr(self, strengths))
-            if count and given not in (1, count):
-                rule = f"must be one number, or one for each of {names} ({count})"
-                raise PydanticCustomError("pairs", f"{strengths} {rule}, got {given}")
+        check_strengths(self)
         return self
 
 
