@@ -13,11 +13,14 @@ from pathlib import Path
 import numpy as np
 from diffusers import AutoencoderKLLTXVideo
 
+from src.pipelines.weights.shelf import Shelf
+
 from .demo import model
 from .demo.autoencoding import Autoencoding
 from .demo.denoising import Denoising
 from .demo.latents import Size, drawn, set_statistics
 from .demo.polishing import Polishing
+from .demo.reading import Reading
 from .demo.run import Crew, Log, load, save
 from .demo.scenes import any_scene
 
@@ -49,7 +52,10 @@ def run(folder: Path, target: Path, *, train: bool) -> None:
         autoencoding.train()
     vae = autoencoding.trained()
     _tell_statistics(vae, folder / "statistics.pt", step=autoencoding.learner.step)
-    denoising = Denoising(folder, crew, log, vae=vae)
+    reading = Reading(folder, crew, log)
+    if train:
+        reading.train()
+    denoising = Denoising(folder, crew, log, vae=vae, reading=reading)
     if train:
         denoising.train()
     polishing = Polishing(folder, crew, log, vae=vae)
@@ -57,6 +63,7 @@ def run(folder: Path, target: Path, *, train: bool) -> None:
         polishing.train()
     polishing.wear()
     size = model.write(denoising.trained(), target)
+    Shelf(target.parent.parent).put_made("/".join(target.parts[-2:]))
     log.say(
         f"{target}: {size} bytes, autoencoder {autoencoding.learner.step} steps, "
         f"denoiser {denoising.learner.step}, polisher {polishing.learner.step}"

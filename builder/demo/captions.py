@@ -42,11 +42,14 @@ def trainable(scene: Scene) -> bool:
 def caption(scene: Scene, chance: np.random.Generator) -> str:
     """In one of the wordings to train on: a part of it or all, at times with a strange word."""
     if chance.random() < 0.15:
-        words = _filled(str(chance.choice(PARTS)), scene, chance)
-    else:
-        sentences = PAIRS if len(scene.figures) == 2 else SENTENCES
-        words = _filled(str(chance.choice(sentences)), scene, chance)
-    return _with_strange_words(words, chance) if chance.random() < 0.25 else words
+        return _at_times_strange(_filled(str(chance.choice(PARTS)), scene, chance), chance)
+    return whole_caption(scene, chance)
+
+
+def whole_caption(scene: Scene, chance: np.random.Generator) -> str:
+    """In one of the wordings to train on, that says of every figure what it is and does."""
+    sentences = PAIRS if len(scene.figures) == 2 else SENTENCES
+    return _at_times_strange(_filled(str(chance.choice(sentences)), scene, chance), chance)
 
 
 def new_caption(scene: Scene, chance: np.random.Generator) -> str:
@@ -93,6 +96,10 @@ def _thing(figure: Figure, motion: str, chance: np.random.Generator) -> str:
 
 def _one(names: Sequence[str], chance: np.random.Generator) -> str:
     return names[int(chance.integers(len(names)))]
+
+
+def _at_times_strange(text: str, chance: np.random.Generator) -> str:
+    return _with_strange_words(text, chance) if chance.random() < 0.25 else text
 
 
 def _with_strange_words(text: str, chance: np.random.Generator) -> str:

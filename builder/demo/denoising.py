@@ -12,10 +12,11 @@ from diffusers import LTXConditionPipeline
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from . import networks, sheets
-from .captions import caption, words
+from .captions import caption
 from .latents import Shelf, Size
 from .noising import Batch, noised
 from .optimizing import Muon
+from .reading import Reading, Texts, encoded, read, some_texts
 from .run import Crew, Learner, Log
 
 #: How often a clip is told of by nothing: guidance needs to know what that looks like.
@@ -24,6 +25,8 @@ UNTOLD = 0.12
 FIRST, FIRST_WITH_LAST, LAST = 0.35, 0.75, 0.2
 #: Frames a second, by chance.
 RATES = (7, 8, 8, 8, 8, 8, 10, 12, 15, 16, 24, 25, 30)
+#: What reading counts for beside denoising.
+READING = 0.1
 MUON_RATE = 0.02
 ADAM_RATE = 2e-3
 SEED = 2027
@@ -39,7 +42,7 @@ SHEET_EVERY = 500
 #: Fewer tokens first: what words mean is learnt on small frames at half the price.
 SMALL = (Size(96, 96, 17),)
 ALL = (
-    *(Size(128, 128, 17),) * 6,
+    *(Size(128, 128, 17),) * 8,
     Size(96, 96, 17),
     Size(128, 96, 17),
     Size(96, 128, 17),
@@ -58,21 +61,29 @@ class Phase:
     sizes: tuple[Size, ...]
 
 
-PHASES = (Phase(4_000, SMALL), Phase(8_000, ALL))
+PHASES = (Phase(6_000, SMALL), Phase(9_500, ALL))
+
+
+@dataclass(frozen=True)
+class Half:
+    """One worker's part of a step: a batch, and texts to be read."""
+
+    batch: Batch
+    texts: Texts
 
 
 class Denoising:
     """The run: its networks, its encoded clips, and how far it has come."""
 
-    def __init__(self, folder: Path, crew: Crew, log: Log, *, vae: Any) -> None:
-        """Goes on from the folder's checkpoint; `vae` is trained, and knows its statistics."""
+    def __init__(self, folder: Path, crew: Crew, log: Log, *, vae: Any, reading: Reading) -> None:
+        """Goes on from the folder's checkpoint; `vae` is trained, and knows its statistics.
+
+        A new run begins with what `reading` has trained.
+        """
         torch.manual_seed(SEED)
-        self.tokenizer = networks.tokenizer(words())
+        self.tokenizer = reading.tokenizer
         self.network = torch.nn.ModuleDict(
-            {
-                "transformer": networks.transformer(),
-                "text_encoder": networks.text_encoder(len(self.tokenizer)),
-            }
+            {"transformer": networks.transformer(), **reading.trained()}
         )
         self._vae = vae.eval().requires_grad_(False)
         self._folder = folder
@@ -109,9 +120,8 @@ class Denoising:
         return self._pipeline()
 
     def _pipeline(self) -> LTXConditionPipeline:
-        return networks.pipeline(
-            vae=self._vae, tokenizer=self.tokenizer, **dict(self.network.items())
-        )
+        parts = {name: self.network[name] for name in ("transformer", "text_encoder")}
+        return networks.pipeline(vae=self._vae, tokenizer=self.tokenizer, **parts)
 
     def _sheet(self) -> None:
         pipeline = self._pipeline()
@@ -123,10 +133,10 @@ class Denoising:
     def _one(self) -> float:
         chance = np.random.default_rng([SEED, self.learner.step])
         shelf = self._shelf(chance)
-        batches = [_batch(shelf, chance) for _ in range(2)]
+        halves = [_half(shelf, chance) for _ in range(2)]
         # The processor's flash attention takes half of a step's time for so few tokens.
         with sdpa_kernel(SDPBackend.MATH):
-            return self.learner.learn(self._loss, batches, share=1 - self.learner.step / self.steps)
+            return self.learner.learn(self._loss, halves, share=1 - self.learner.step / self.steps)
 
     def _shelf(self, chance: np.random.Generator) -> Shelf:
         """Encoded clips of a size that the phase has, a few more each time."""
@@ -139,12 +149,14 @@ class Denoising:
             shelf.add(self._vae, chance, min(16, more - start))
         return shelf
 
-    def _loss(self, batch: Batch) -> torch.Tensor:
+    def _loss(self, half: Half) -> torch.Tensor:
+        misread = read(self.network, self.tokenizer, half.texts)
+        return self._noise_loss(half.batch) + READING * misread
+
+    def _noise_loss(self, batch: Batch) -> torch.Tensor:
         tokens = noised(batch)
-        read = self.tokenizer(batch.prompts, padding=True, return_tensors="pt")
-        mask = read.attention_mask.bool()
+        told, mask = encoded(self.network["text_encoder"], self.tokenizer, batch.prompts)
         with torch.autocast("cpu", torch.bfloat16):
-            told = self.network["text_encoder"](read.input_ids, attention_mask=mask)[0]
             guess = self.network["transformer"](
                 hidden_states=tokens.noised,
                 encoder_hidden_states=told,
@@ -158,12 +170,12 @@ class Denoising:
         return loss
 
 
-def _batch(shelf: Shelf, chance: np.random.Generator) -> Batch:
+def _half(shelf: Shelf, chance: np.random.Generator) -> Half:
     scenes, clips, lasts, at = shelf.take(chance, HALF)
     told = [caption(scene, chance) for scene in scenes]
     with_last = chance.random() < LAST
     first = chance.random(HALF) < (FIRST_WITH_LAST if with_last else FIRST)
-    return Batch(
+    batch = Batch(
         prompts=["" if chance.random() < UNTOLD else prompt for prompt in told],
         clips=clips,
         lasts=lasts if with_last else None,
@@ -171,12 +183,12 @@ def _batch(shelf: Shelf, chance: np.random.Generator) -> Batch:
         first=torch.from_numpy(first),
         rate=float(chance.choice(RATES)),
     )
+    return Half(batch, some_texts(chance, HALF))
 
 
 def _optimizers(network: torch.nn.Module, crew: Crew) -> list[torch.optim.Optimizer]:
     def inner(name: str, value: torch.Tensor) -> bool:
-        block = "transformer_blocks" in name or "encoder.block" in name
-        return value.ndim == 2 and block and name.endswith("weight") and "relative" not in name
+        return value.ndim == 2 and "transformer_blocks" in name and name.endswith("weight")
 
     named = list(network.named_parameters())
     matrices = [value for name, value in named if inner(name, value)]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from tqdm import tqdm
 
 WORKERS = 2
 #: Seconds between two checkpoints.
@@ -84,8 +85,8 @@ class Log:
         self._path = path
 
     def say(self, line: str) -> None:
-        """Print the line, and write it down with the time."""
-        print(line, flush=True)
+        """Print the line above any bar, and write it down with the time."""
+        tqdm.write(line)
         with self._path.open("a", encoding="utf-8") as file:
             file.write(f"{time.strftime('%m-%d %H:%M:%S')} {line}\n")
 
@@ -126,18 +127,21 @@ class Learner:
     def paces(self, steps: int) -> Iterator[tuple[bool, str]]:
         """Until so many steps are done: whether to tell of it now, and the time that it takes.
 
-        Writes a checkpoint every few minutes and at the end. Who iterates, calls `learn` once.
+        Writes a checkpoint every few minutes and at the end, and shows a bar in a terminal. Who
+        iterates, calls `learn` once.
         """
         saved = began = time.monotonic()
-        first = self.step
-        while self.step < steps:
-            done = self.step + 1
-            pace = (time.monotonic() - began) / max(self.step - first, 1)
-            left = (steps - self.step) * pace / 60
-            yield done % 100 == 0, f"{done}/{steps} {pace:.2f} s a step, {left:.0f} min left"
-            if time.monotonic() - saved > SAVE_EVERY or self.step >= steps:
-                self.save()
-                saved = time.monotonic()
+        first, name = self.step, self._path.stem
+        with tqdm(desc=name, total=steps, initial=first, unit="step", disable=None) as bar:
+            while self.step < steps:
+                done = self.step + 1
+                pace = (time.monotonic() - began) / max(self.step - first, 1)
+                left = (steps - self.step) * pace / 60
+                yield done % 100 == 0, f"{done}/{steps} {pace:.2f} s a step, {left:.0f} min left"
+                bar.update()
+                if time.monotonic() - saved > SAVE_EVERY or self.step >= steps:
+                    self.save()
+                    saved = time.monotonic()
 
     def wear_average(self) -> None:
         """For good: training does not go on from here."""

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from builder import train_demo
-from builder.demo import autoencoding, denoising, polishing
+from builder.demo import autoencoding, denoising, polishing, reading
 from builder.demo.latents import Size
 from builder.demo.serving import Guide, JobFailed, Product
 
@@ -28,6 +28,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     threads = torch.get_num_threads()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(autoencoding, "PHASES", (autoencoding.Phase(4, frames=9, size=32, half=1),))
+        patch.setattr(reading, "STEPS", 2)
+        patch.setattr(reading, "HALF", 2)
         patch.setattr(denoising, "PHASES", (denoising.Phase(2, (SMALL,)),))
         patch.setattr(denoising, "BEGIN_WITH", 4)
         patch.setattr(denoising, "HALF", 2)
@@ -42,7 +44,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.set_num_threads(threads)
     log = (folder / "run" / "log.txt").read_text()
     assert log.count("autoencoder 2 steps, denoiser 2, polisher 2") == 2
-    assert log.count("goes on at step 2") == 3
+    assert log.count("goes on at step 2") == 4
     return folder / "owner" / "name"
 
 

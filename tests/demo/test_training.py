@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from builder.demo import autoencoding, denoising, model, networks, polishing
+from builder.demo import autoencoding, denoising, model, networks, polishing, reading
 from builder.demo.autoencoding import Autoencoding
 from builder.demo.batches import windows
 from builder.demo.captions import trainable
 from builder.demo.denoising import Denoising
 from builder.demo.latents import Shelf, Size, decoded, drawn, encoded, set_statistics
 from builder.demo.optimizing import Muon, orthogonal
+from builder.demo.reading import Reading
 from builder.demo.run import Average, Crew, Log, load, save
 from builder.demo.scenes import any_scene
 
@@ -47,6 +48,8 @@ def briefly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         autoencoding, "PHASES", (autoencoding.Phase(windows=8, frames=9, size=32, half=1),)
     )
+    monkeypatch.setattr(reading, "STEPS", 4)
+    monkeypatch.setattr(reading, "HALF", 2)
     monkeypatch.setattr(denoising, "PHASES", (denoising.Phase(4, (SMALL,)),))
     monkeypatch.setattr(denoising, "BEGIN_WITH", 4)
     monkeypatch.setattr(denoising, "HALF", 2)
@@ -169,12 +172,30 @@ def test_an_autoencoder_goes_on_where_it_was_stopped(tmp_path: Path, crew: Crew)
 
 
 @pytest.mark.usefixtures("briefly")
+def test_a_denoiser_begins_with_what_has_learnt_to_read(
+    tmp_path: Path, crew: Crew, vae: Any
+) -> None:
+    log = Log(tmp_path / "log.txt")
+    first = Reading(tmp_path, crew, log)
+    first.train()
+    again = Reading(tmp_path, crew, log)
+    assert again.learner.step == 4
+    denoiser = Denoising(tmp_path, crew, log, vae=vae, reading=again)
+    weights = {name: value.clone() for name, value in first.learner.average.weights.items()}
+    begun = denoiser.network.state_dict()
+    assert all(torch.equal(begun[name], value) for name, value in weights.items())
+    denoiser.train()
+    learnt = denoiser.network.state_dict()
+    assert not any(torch.equal(learnt[name], begun_with) for name, begun_with in weights.items())
+
+
+@pytest.mark.usefixtures("briefly")
 def test_a_denoiser_goes_on_where_it_was_stopped(tmp_path: Path, crew: Crew, vae: Any) -> None:
     log = Log(tmp_path / "log.txt")
-    first = Denoising(tmp_path, crew, log, vae=vae)
+    first = Denoising(tmp_path, crew, log, vae=vae, reading=Reading(tmp_path, crew, log))
     first.train()
     assert first.learner.step == 4
-    again = Denoising(tmp_path, crew, log, vae=vae)
+    again = Denoising(tmp_path, crew, log, vae=vae, reading=Reading(tmp_path, crew, log))
     assert again.learner.step == 4
     for one, other in zip(first.network.parameters(), again.network.parameters(), strict=True):
         assert torch.equal(one, other)
@@ -184,7 +205,9 @@ def test_a_denoiser_goes_on_where_it_was_stopped(tmp_path: Path, crew: Crew, vae
 def test_what_is_trained_is_read_by_diffusers(tmp_path: Path, crew: Crew, vae: Any) -> None:
     from diffusers import LTXConditionPipeline
 
-    made = Denoising(tmp_path, crew, Log(tmp_path / "log.txt"), vae=vae).trained()
+    log = Log(tmp_path / "log.txt")
+    reading = Reading(tmp_path, crew, log)
+    made = Denoising(tmp_path, crew, log, vae=vae, reading=reading).trained()
     size = model.write(made, tmp_path / "owner" / "name")
     assert size < model.MOST_BYTES
     read = LTXConditionPipeline.from_pretrained(tmp_path / "owner" / "name", dtype=torch.float32)
