@@ -7,11 +7,11 @@ QUIET  := TRANSFORMERS_VERBOSITY=error
 
 .PHONY: run serve fuzz browser-test test seeds rounds soak check bench gpu-check image-test clean tiny-models docs lint types contracts
 
-run: .venv/ready $(MODELS)/ready      ## make the video of test_input.json into out/
-	@MODELS_DIR=$(MODELS) OUTPUT_DIR=out RUNPOD_LOG_LEVEL=WARN $(BIN)/python handler.py
+run: .venv/ready                      ## make the video of test_input.json into out/
+	@MODELS_DIR=models OUTPUT_DIR=out RUNPOD_LOG_LEVEL=WARN $(BIN)/python handler.py
 
-serve: .venv/ready $(MODELS)/ready    ## a worker, the platform and the gateway here, and lines to try them
-	@$(QUIET) $(BIN)/python -m serve --models $(MODELS) $(SERVE)
+serve: .venv/ready                    ## a worker, the platform and the gateway here, and lines to try them
+	@$(QUIET) $(BIN)/python -m serve --models models $(SERVE)
 
 # A process a core, and a thread a process: a tiny network gains nothing from a second thread.
 test: .venv/ready .venv-s3/ready       ## run the tests
@@ -31,8 +31,8 @@ fuzz: .venv/ready .venv-fuzz/ready     ## throw requests at the gateway; SECONDS
 	$(BIN)/python -m tests.gateway.fuzz --seconds $(SECONDS)
 
 # Needs Debian's chromium and chromium-driver.
-browser-test: .venv/ready $(MODELS)/ready .venv-browser/ready   ## a person at the gateway's page, in a real browser
-	$(BIN)/python -m tests.browser.against_serve --models $(MODELS) .venv-browser/bin/python -m tests.browser --picture docs/page.png
+browser-test: .venv/ready .venv-browser/ready   ## a person at the gateway's page, in a real browser
+	$(BIN)/python -m tests.browser.against_serve --models models .venv-browser/bin/python -m tests.browser --picture docs/page.png
 
 check: lint types contracts test       ## everything that must hold before a commit
 
@@ -66,10 +66,6 @@ docs: .venv/ready                      ## write the documents that follow from t
 
 tiny-models: .venv/ready               ## random weights for every model, laid out as baked ones
 	@$(QUIET) $(BIN)/python -m builder.tiny_models $(MODELS)
-
-$(MODELS)/ready: .venv/ready $(wildcard builder/tiny_models/*.py) src/manifest/manifest.toml
-	@$(QUIET) $(BIN)/python -m builder.tiny_models $(MODELS)
-	@touch $@
 
 .venv/ready: builder/requirements.txt builder/requirements-gateway.txt builder/requirements-dev.txt
 	@echo "Setting up .venv: a few minutes, once"

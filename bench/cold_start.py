@@ -35,7 +35,7 @@ COLD_CASES = [NAIVE, OURS, "weights read ahead"]
 
 #: Folder under the bench's, repository, adapter, and the id of the manifest.
 MODELS = {
-    "tiny": ("tiny", "worker-video/demo", "worker-video/demo-motion-adapter", "demo"),
+    "tiny": ("tiny", "worker-video/tiny", "worker-video/tiny-motion-adapter", "tiny"),
     "mid-size": ("", REPO, ADAPTER, "bench"),
 }
 JOB: dict[str, Any] = {
@@ -79,7 +79,7 @@ def write_tiny(models: Path) -> None:
     """Write the embedded model beside the mid-size one, if it is not there."""
     folder = models / MODELS["tiny"][0]
     if not folder.is_dir():
-        command = [sys.executable, "-m", "builder.tiny_models", str(folder), "demo"]
+        command = [sys.executable, "-m", "builder.tiny_models", str(folder), "tiny"]
         subprocess.run(command, check=True)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from src.pipelines.loader import quieten_libraries
 
-from . import image_sizes
+from . import embedded, image_sizes
 from .settings_table import Setting, settings
 
 PAGE = Path(__file__).parent.parent / "README.md"
@@ -63,7 +63,7 @@ def _image_rows() -> Iterator[str]:
         names = ", ".join(f"`{model}`" for model in models) or "none"
         unpacked = weights + image_sizes.LIBRARIES_GB
         pulled = weights + image_sizes.LIBRARIES_COMPRESSED_GB
-        shown = f"{weights:.0f} GB" if models else "2 MB"
+        shown = f"{weights:.0f} GB" if models else f"{embedded.size() / 1e6:.0f} MB"
         yield f"`{target}` | {names} | {shown} | {unpacked:.0f} GB | {pulled:.0f} GB\n"
 
 

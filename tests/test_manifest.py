@@ -125,8 +125,8 @@ def test_an_overlay_changes_single_keys_and_adds_models(tmp_path: Path) -> None:
 
 
 def test_repositories_are_the_model_and_its_components(manifest: Manifest) -> None:
-    entry = manifest.find("demo")
-    assert entry.repos == ("worker-video/demo", "worker-video/demo-motion-adapter")
+    entry = manifest.find("tiny")
+    assert entry.repos == ("worker-video/tiny", "worker-video/tiny-motion-adapter")
 
 
 def test_only_keeps_some(manifest: Manifest) -> None:

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.real
 HERE = Path(__file__).parent / "dialects"
 #: The examples ask for minutes of a CPU's time; LocalAI's leave what they do not say to the model.
 SMALL = {"width": 64, "height": 48}
-LOCALAI = SMALL | {"num_frames": 5, "fps": 8, "step": 2, "model": "demo"}
+LOCALAI = SMALL | {"num_frames": 5, "fps": 8, "step": 2, "model": "tiny"}
 OPENAI = SMALL | {"num_frames": "9", "fps": "16", "num_inference_steps": "2"}
 #: Models whose limits hold what vLLM-Omni's examples ask for.
 MODELS = {"create": "wan2.1", "sync": "wan2.1", "image": "ltx-video"}
@@ -109,4 +109,4 @@ async def test_extras_reach_the_model(worker: Worker) -> None:
     answer = await ask(worker, body)
 
     assert (answer["num_frames"], answer["fps"], answer["media_type"]) == (9, 16.0, "image/gif")
-    assert answer["warnings"] == ["params.flow_shift: not used by demo, ignored"]
+    assert answer["warnings"] == ["params.flow_shift: not used by tiny, ignored"]

@@ -33,13 +33,13 @@ CASES = (DIFFUSERS, WORKER, *SETTINGS)
 
 
 def models(manifest: Manifest, names: Iterable[str]) -> list[ModelEntry]:
-    """The models of these names, or the first of each family; the demo stands for none."""
+    """The models of these names, or the first of each family that has one on the Hub."""
     wanted = [manifest.find(name) for name in names]
     if wanted:
         return wanted
     first: dict[str, ModelEntry] = {}
     for entry in manifest:
-        if entry.id != "demo":
+        if not entry.source.startswith("builder/"):
             first.setdefault(entry.family, entry)
     return list(first.values())
 

@@ -23,19 +23,11 @@ from src.config import Settings
 from .drawing import Array
 from .measuring import Frames
 
-#: The model's name while it is tried: a line of its own, beside the packaged ones.
-NAME = "demo-on-trial"
+NAME = "demo"
+#: The packaged line, with weights from wherever they are to be tried.
 _MANIFEST = """\
 [models.{name}]
-family = "ltx_video"
 repo = "{repo}"
-licence = "Apache-2.0"
-source = "builder/train_demo.py"
-tasks = ["text2video", "img2video", "video2video"]
-dtype = "float16"
-defaults = {{ width = 128, height = 128, num_frames = 17, fps = 8, num_inference_steps = 24, \
-guidance_scale = 3.0, strength = 0.7 }}
-limits = {{ pixels = 65536, num_frames = 33, num_inference_steps = 100 }}
 """
 
 #: What ffmpeg says of a video stream.
@@ -84,7 +76,11 @@ class Product:
         self._numbers = count(1)
 
     def make(self, prompt: str, guide: Guide | None = None, **fields: Any) -> Frames:
-        """The frames of the job's mp4; raises JobFailed with the answer's error."""
+        """The frames of the job's video; raises JobFailed with the answer's error."""
+        return read_file(self.made(prompt, guide, **fields))
+
+    def made(self, prompt: str, guide: Guide | None = None, **fields: Any) -> Path:
+        """The job's mp4; raises JobFailed with the answer's error."""
         number = next(self._numbers)
         said = {
             "model_id": NAME,
@@ -96,7 +92,7 @@ class Product:
         answer = asyncio.run(self._worker.handle({"id": f"trial-{number}", "input": said}))
         if "error" in answer:
             raise JobFailed(answer["error"])
-        return read_file(Path(answer["output"][0].removeprefix("file://")))
+        return Path(answer["output"][0].removeprefix("file://"))
 
 
 def read_file(path: Path) -> Frames:

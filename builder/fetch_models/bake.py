@@ -29,8 +29,8 @@ from .failures import BakeFailed
 from .lock import check_source, compare
 from .part_baker import PartBaker, table
 
-#: What the manifest calls the source of weights that are made here, not fetched.
-MADE_HERE = "builder/tiny_models"
+#: How the manifest's sources begin for weights that are made here, not fetched.
+MADE_HERE = "builder/"
 BRANCH = "main"
 
 
@@ -69,7 +69,7 @@ def choose(
     """
     models = [manifest.find(name) for name in names]
     ids = {entry.id for entry in models}
-    tools = tools and any(entry.source != MADE_HERE for entry in models)
+    tools = tools and not all(made_here(entry) for entry in models)
 
     def is_wanted(entry: Served) -> bool:
         if isinstance(entry, ModelEntry):
@@ -85,10 +85,10 @@ def bake(chosen: Manifest, *, hub: Hub, out: Path, lock: Path, rules: Rules) -> 
     Raises BakeFailed or ModelNotLoaded; what was put until then stays, and need not be fetched
     again.
     """
-    _make(chosen.only(lambda entry: entry.source == MADE_HERE), out)
+    _make(chosen.only(made_here), out)
     shelf = Shelf(out)
     baker = _Baker(hub, shelf, lock, rules)
-    fetched = chosen.only(lambda entry: entry.source != MADE_HERE)
+    fetched = chosen.only(lambda entry: not made_here(entry))
     plans = [baker.plan(repo, needed) for repo, needed in needs(fetched, rules.stored).items()]
     with tqdm(
         total=sum(plan.size for plan in plans),
@@ -115,11 +115,15 @@ def check(chosen: Manifest, out: Path) -> None:
             check_files(out, served)
 
 
+def made_here(entry: Served) -> bool:
+    """Whether no hub has its weights."""
+    return entry.source.startswith(MADE_HERE)
+
+
 def _make(manifest: Manifest, out: Path) -> None:
-    """Build random weights, which no hub has."""
     if manifest.models:
         for repo in build_models(out, manifest):
-            print(f"{repo}: random weights, made here")
+            print(f"{repo}: made here")
 
 
 class _Baker:

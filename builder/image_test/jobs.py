@@ -28,7 +28,7 @@ ROUTES = Path("/proc/net/route")
 USERS = ("", "root")
 SMALL: dict[str, Any] = {
     "model_id": "demo",
-    "prompt": "a fox",
+    "prompt": "a red ball",
     "width": 64,
     "height": 64,
     "num_frames": 5,
@@ -37,7 +37,7 @@ SMALL: dict[str, Any] = {
     "seed": 1,
 }
 #: Frames of test_input.json.
-TEST_FRAMES = 16
+TEST_FRAMES = 17
 IFF_UP, SIOCGIFFLAGS, SIOCSIFFLAGS = 0x1, 0x8913, 0x8914
 
 

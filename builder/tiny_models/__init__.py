@@ -16,6 +16,7 @@ from src.manifest import Manifest, ModelEntry, ToolEntry
 from src.pipelines import FAMILIES
 from src.pipelines.weights.shelf import Shelf
 
+from .. import embedded
 from .adapters import lora_part, part_of
 from .shelf import Part, put
 
@@ -32,15 +33,20 @@ def parts_of(entry: ModelEntry | ToolEntry) -> dict[str, Part]:
 def build_models(folder: Path, entries: Manifest | Iterable[ModelEntry]) -> list[str]:
     """Write every repository that the models need, and name those that were not there yet.
 
-    Of a whole manifest, its tools' and adapters' as well. They are added to the folder's lock.json,
-    without a commit.
+    Of a whole manifest, its tools' and adapters' as well. What the repository carries is copied.
+    They are added to the folder's lock.json, without a commit.
     """
-    served = [*entries, *(entries.tools if isinstance(entries, Manifest) else ())]
+    models = list(entries)
+    carried = [entry for entry in models if embedded.is_embedded(entry)]
+    served: list[ModelEntry | ToolEntry] = [
+        *(entry for entry in models if entry not in carried),
+        *(entries.tools if isinstance(entries, Manifest) else ()),
+    ]
     parts = {repo: part for entry in served for repo, part in parts_of(entry).items()}
     if isinstance(entries, Manifest):
         for repo, part in _adapters(folder, entries):
             parts.setdefault(repo, part)  # a model's own motion module is an adapter as well
-    return _put_all(folder, parts)
+    return embedded.put(folder, carried) + _put_all(folder, parts)
 
 
 def build_loras(folder: Path, entries: Iterable[ModelEntry]) -> list[str]:

@@ -97,6 +97,8 @@ class ModelEntry(Record):
     upscaler: str | None = None
     #: The model's own defaults, for whoever asks without saying.
     defaults: dict[str, Any]
+    #: Whether they go over what the caller's API documents, since it does little else well.
+    defaults_first: bool = False
     limits: Limits
     #: Memory beside its weights for one clip at its defaults; without it, by the clip's size
     #: (`fitting.working_memory`). Decides what stays on the GPU.

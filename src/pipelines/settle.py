@@ -39,7 +39,8 @@ def settle(
     """The same request with every parameter that will be effective, and no other.
 
     What the caller set goes over what the caller's API documents, and that over the model's
-    own defaults; a documented default that the model cannot do gives way. Raises
+    own defaults, unless its line says otherwise; a documented default that the model cannot do
+    gives way. Raises
     UnsupportedTask, and InvalidRequest for what is above the model's limits or not baked.
     """
     if request.task not in entry.tasks:
@@ -117,9 +118,9 @@ def _effective(
     owners: Mapping[str, str],
 ) -> Parameters:
     said = _only(request.parameters, usable)
-    usual = _only(_within(request.defaults, entry.limits), usable).over(
-        _only(entry.default_parameters(), usable)
-    )
+    documented = _only(_within(request.defaults, entry.limits), usable)
+    own = _only(entry.default_parameters(), usable)
+    usual = own.over(documented) if entry.defaults_first else documented.over(own)
     # What an adapter was made for is not for the caller's API to know.
     wanted = choices.wanted(said.over(usual), model=entry.id)
     effective = said.over(_only(wanted, usable)).over(usual)

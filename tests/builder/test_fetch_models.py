@@ -583,15 +583,15 @@ def test_the_command_ends_with_1_and_one_line(
 
 def test_the_embedded_model_is_made_without_any_network(tmp_path: Path) -> None:
     out, lock = tmp_path / "models", tmp_path / "models.lock.json"
-    arguments = ["--models", "demo", "--out", str(out), "--lock", str(lock)]
+    arguments = ["--models", "tiny", "--out", str(out), "--lock", str(lock)]
 
     assert main(arguments, hub=Hub(endpoint=closed_port())) == 0
     assert not lock.exists()
     made = Lock.read(out / LOCK).repos
-    assert made["worker-video/demo"].commit is None
-    assert "unet/config.json" in made["worker-video/demo"].files
-    assert "worker-video/demo-ip-adapter" in made
-    assert frames(out, "demo").shape == (5, 64, 64, 3)
+    assert made["worker-video/tiny"].commit is None
+    assert "unet/config.json" in made["worker-video/tiny"].files
+    assert "worker-video/tiny-ip-adapter" in made
+    assert frames(out, "tiny").shape == (5, 64, 64, 3)
 
 
 def test_what_is_new_in_the_lock_is_said_once(
@@ -606,13 +606,13 @@ def test_what_is_new_in_the_lock_is_said_once(
 def test_what_is_made_and_what_is_fetched_stand_in_one_lock_beside_the_weights(
     bakery: Bakery, tmp_path: Path
 ) -> None:
-    build_models(bakery.out, [load_manifest().find("demo")])
+    build_models(bakery.out, [load_manifest().find("tiny")])
     bakery.bake("wan2.1")
     both = Bakery(bakery.server, tmp_path / "both")
-    both.bake("demo", "wan2.1")
+    both.bake("tiny", "wan2.1")
 
     for folder in (bakery.out, both.out):
-        assert {"worker-video/demo", WAN} <= Lock.read(folder / LOCK).repos.keys()
+        assert {"worker-video/tiny", WAN} <= Lock.read(folder / LOCK).repos.keys()
     assert set(Lock.read(both.lock).repos) == {WAN}  # what is made is not held to anything
 
 

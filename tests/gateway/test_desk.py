@@ -31,7 +31,7 @@ from tests.loopback.http_worker import HttpWorker
 
 ME = Account(id="me", platform_key="my-key")
 OTHER = Account(id="other", platform_key="other-key")
-BODY = {"model": "demo", "prompt": "a fox", "size": "64x48", "num_frames": 5}
+BODY = {"model": "tiny", "prompt": "a fox", "size": "64x48", "num_frames": 5}
 
 
 class Clock:

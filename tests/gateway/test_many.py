@@ -48,7 +48,7 @@ def test_jobs_of_a_real_worker_survive_a_killed_gateway(
     tmp_path: Path,
 ) -> None:
     small = {name: SMALL[name] for name in ("width", "height", "num_frames", "fps", "seed")}
-    body = {"model": "demo", **small, "num_inference_steps": SMALL["num_inference_steps"]}
+    body = {"model": "tiny", **small, "num_inference_steps": SMALL["num_inference_steps"]}
     with (
         start(platform, OUTPUT_DIR=""),
         GatewayProcess(root, platform, tmp_path) as gateway,

@@ -39,7 +39,7 @@ def test_text_image_and_video_become_videos(
     stored: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    settings = {"OUTPUT_DIR": "", "DEFAULT_MODEL": "demo", "ALLOW_PRIVATE_URLS": "true"}
+    settings = {"OUTPUT_DIR": "", "DEFAULT_MODEL": "tiny", "ALLOW_PRIVATE_URLS": "true"}
     if stored == "in the bucket":
         settings |= {
             "BUCKET_ENDPOINT_URL": bucket.url,

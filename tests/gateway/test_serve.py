@@ -92,7 +92,7 @@ def test_a_printed_line_leaves_a_video(served: Served, api: str, file: str, tmp_
         check=False,
     )
     assert (ran.returncode, ran.stderr) == (0, "")
-    assert probe(tmp_path / file).size == (256, 256)
+    assert probe(tmp_path / file).size == (128, 128)
 
 
 def test_the_printed_line_of_the_sdk_gives_a_video(served: Served, tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_the_printed_line_of_the_sdk_gives_a_video(served: Served, tmp_path: Pat
         check=False,
     )
     assert ran.returncode == 0, ran.stderr
-    assert "'width': 256" in ran.stdout
+    assert "'width': 128" in ran.stdout
 
 
 def test_the_page_and_the_routes_are_where_it_says(served: Served) -> None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 SMALL: dict[str, Any] = {
-    "model_id": "demo",
+    "model_id": "tiny",
     "prompt": "a fox",
     "width": 66,
     "height": 64,

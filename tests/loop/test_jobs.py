@@ -58,7 +58,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"prompt": "x" * 100_000}, "prompt"),
     ({"seed": 2**63}, "seed"),
     ({"guidance_scale": "NaN"}, "guidance_scale"),
-    ({"num_frames": 1000}, "num_frames must be at most 32 for demo, got 1000"),
+    ({"num_frames": 1000}, "num_frames must be at most 32 for tiny, got 1000"),
     ({"width": 100_000}, "width x height must be at most"),
     ({"endpoint": "img2video"}, "init_image is required"),
     ({"init_image": "http://127.0.0.1:9/a.png"}, "private address"),
@@ -157,7 +157,7 @@ def test_the_example_job_gives_the_video_that_it_asks_for(
 def test_a_job_on_the_command_line_that_fails_says_so(
     root: Path, tiny_models: Path, tmp_path: Path
 ) -> None:
-    job = json.dumps({"input": {"model_id": "demo", "width": 63, "prompt": "a fox"}})
+    job = json.dumps({"input": {"model_id": "tiny", "width": 63, "prompt": "a fox"}})
     done = run_handler(root, tiny_models, tmp_path, "--test_input", job)
 
     assert done.returncode == 1

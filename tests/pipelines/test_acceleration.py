@@ -230,7 +230,7 @@ def test_a_setting_that_there_is_not_is_refused(tmp_path: Path, table: str, word
 
 #: Model, tasks, settings, and why they do not go together.
 REFUSED: list[tuple[str, list[Task], dict[str, Any], str]] = [
-    ("demo", [Task.TEXT2VIDEO], EAGER, "AnimateDiffPipeline, which does text2video, does not tell"),
+    ("tiny", [Task.TEXT2VIDEO], EAGER, "AnimateDiffPipeline, which does text2video, does not tell"),
     ("svd", [Task.IMG2VIDEO], EAGER, "unet .*: diffusers has no step caches for it"),
     (
         "wan2.1",
@@ -268,7 +268,7 @@ REFUSED: list[tuple[str, list[Task], dict[str, Any], str]] = [
     ("ltx-2", [Task.TEXT2VIDEO], {"cache": "pyramid_attention"}, "may run the denoiser twice"),
     ("ltx-2", [Task.TEXT2VIDEO], EAGER, "LTX2VideoTransformerBlock.* not registered"),
     ("cogvideox", [Task.TEXT2VIDEO], {"compile": True}, "names no blocks to be compiled"),
-    ("demo", [Task.TEXT2VIDEO], {"compile": True}, "names no blocks to be compiled"),
+    ("tiny", [Task.TEXT2VIDEO], {"compile": True}, "names no blocks to be compiled"),
     ("cogvideox", [Task.TEXT2VIDEO], {"attention": "native"}, "does not go by diffusers' backends"),
     ("wan2.1", [Task.TEXT2VIDEO], {"attention": "quick"}, "must be one of .*, got 'quick'"),
     ("wan2.1", [Task.TEXT2VIDEO], {"attention": "flash_hub"}, "fetches its code when it runs"),

@@ -34,7 +34,7 @@ def chosen_for(images: bool = True, **given: Any) -> Adapters:
         field_names={"lora_models": "loras"},
     )
     return chosen(
-        request, model=MANIFEST.find("demo"), choices=Choices(MANIFEST), models_dir=Path("/models")
+        request, model=MANIFEST.find("tiny"), choices=Choices(MANIFEST), models_dir=Path("/models")
     )
 
 
@@ -50,10 +50,10 @@ def test_one_strength_is_for_all_and_several_are_one_for_each(
     strengths: tuple[float, ...] | None, expected: tuple[float, ...]
 ) -> None:
     motion = chosen_for(motion_loras=("zoom-in", "pan-left"), motion_lora_strength=strengths)
-    style = chosen_for(lora_models=("demo-lora", "DEMO-LORA"), lora_strength=strengths)
+    style = chosen_for(lora_models=("tiny-lora", "TINY-LORA"), lora_strength=strengths)
 
-    assert worn_by(motion) == list(zip(("demo-zoom-in", "demo-pan-left"), expected, strict=True))
-    assert worn_by(style) == list(zip(("demo-lora", "demo-lora"), expected, strict=True))
+    assert worn_by(motion) == list(zip(("tiny-zoom-in", "tiny-pan-left"), expected, strict=True))
+    assert worn_by(style) == list(zip(("tiny-lora", "tiny-lora"), expected, strict=True))
     assert {lora.field for lora in style.loras} == {"loras"}
 
 
@@ -65,9 +65,9 @@ def test_nothing_is_worn_where_nothing_is_named() -> None:
 def test_a_motion_module_brings_the_lora_that_it_was_trained_with() -> None:
     adapters = chosen_for(motion_module="animatelcm", adapter_lora="v3_sd15_adapter")
 
-    assert worn_by(adapters) == [("demo-animatelcm", 0.8), ("demo-v3_sd15_adapter", 1.0)]
+    assert worn_by(adapters) == [("tiny-animatelcm", 0.8), ("tiny-v3_sd15_adapter", 1.0)]
     assert adapters.loras[0].file == Path(
-        "/models/worker-video/demo-animatelcm/AnimateLCM_sd15_t2v_lora.safetensors"
+        "/models/worker-video/tiny-animatelcm/AnimateLCM_sd15_t2v_lora.safetensors"
     )
     assert adapters.motion_module
     assert adapters.motion_module.entry.file is None
@@ -88,8 +88,8 @@ def test_what_reads_an_image_is_left_out_without_one() -> None:
 
 
 def test_a_name_that_has_gone_is_an_error_of_its_field() -> None:
-    with pytest.raises(InvalidRequest, match="loras is not among those that demo has here"):
-        chosen_for(lora_models=("demo-lora", "gone"))
+    with pytest.raises(InvalidRequest, match="loras is not among those that tiny has here"):
+        chosen_for(lora_models=("tiny-lora", "gone"))
 
 
 @pytest.mark.parametrize(
@@ -159,9 +159,9 @@ def test_a_lora_changes_the_frames_and_leaves_the_next_job_as_it_was(
 @pytest.mark.real
 def test_several_are_worn_at_once_each_with_its_strength(studio: Studio) -> None:
     def frames(*strengths: float) -> Any:
-        names = ("demo-lora", "worker-video/dark-sushi-mix-lora")
+        names = ("tiny-lora", "worker-video/dark-sushi-mix-lora")
         return studio.frames(
-            "demo", Task.TEXT2VIDEO, lora_models=names, lora_strength=strengths
+            "tiny", Task.TEXT2VIDEO, lora_models=names, lora_strength=strengths
         ).tobytes()
 
     assert len({frames(0.3, 0.8), frames(0.8, 0.3), frames(0.3, 0.3), frames(0.3)}) == 3
@@ -176,14 +176,14 @@ def test_a_job_that_is_stopped_leaves_nothing_on(studio: Studio) -> None:
     def stop(_done: int, _total: int) -> None:
         raise Stopped
 
-    before = studio.frames("demo", Task.TEXT2VIDEO)
+    before = studio.frames("tiny", Task.TEXT2VIDEO)
     everything = studio.request(
-        "demo",
+        "tiny",
         Task.TEXT2VIDEO,
         media=("ip_adapter_image", "controlnet_images"),
-        lora_models=("demo-lora",),
+        lora_models=("tiny-lora",),
         motion_module="animatelcm",
-        ip_adapter_id="demo-ip-adapter",
+        ip_adapter_id="tiny-ip-adapter",
         controlnet="openpose",
         use_improved_sampling=True,
     )
@@ -192,21 +192,21 @@ def test_a_job_that_is_stopped_leaves_nothing_on(studio: Studio) -> None:
         studio.clip(everything, on_step=stop)
 
     assert networks(studio, everything) == layers
-    assert np.array_equal(before, studio.frames("demo", Task.TEXT2VIDEO))
+    assert np.array_equal(before, studio.frames("tiny", Task.TEXT2VIDEO))
 
 
 @pytest.fixture
 def atelier(tiny_models: Path, tmp_path: Path) -> Studio:
-    """The demo model in a folder of its own, where anything may lie beside it."""
-    for repo in MANIFEST.find("demo").repos:
+    """The tiny model in a folder of its own, where anything may lie beside it."""
+    for repo in MANIFEST.find("tiny").repos:
         (tmp_path / repo).parent.mkdir(exist_ok=True)
         (tmp_path / repo).symlink_to(tiny_models / repo)
     return Studio(tmp_path)
 
 
 def spoil(tiny_models: Path, folder: Path, how: str) -> None:
-    """Write what is no LoRA for the demo model."""
-    fitting = load_file(tiny_models / "worker-video/demo-lora/pytorch_lora_weights.safetensors")
+    """Write what is no LoRA for the tiny model."""
+    fitting = load_file(tiny_models / "worker-video/tiny-lora/pytorch_lora_weights.safetensors")
     folder.mkdir(parents=True)
     if how == "of another model":
         shutil.copytree(tiny_models / "worker-video/cogvideox-lora", folder, dirs_exist_ok=True)
@@ -239,24 +239,24 @@ def test_what_does_not_fit_is_the_callers_to_mend_and_leaves_the_model_as_it_was
     atelier: Studio, tiny_models: Path, tmp_path: Path, how: str
 ) -> None:
     spoil(tiny_models, tmp_path / "worker-video" / "bad", how)
-    before = atelier.frames("demo", Task.TEXT2VIDEO)
-    request = atelier.request("demo", Task.TEXT2VIDEO, lora_models=("worker-video/bad",))
+    before = atelier.frames("tiny", Task.TEXT2VIDEO)
+    request = atelier.request("tiny", Task.TEXT2VIDEO, lora_models=("worker-video/bad",))
     layers = networks(atelier, request)
 
     with pytest.raises(InvalidRequest, match=r"^lora_models must be .* got 'worker-video/bad'$"):
         atelier.clip(request)
     assert networks(atelier, request) == layers
-    assert np.array_equal(before, atelier.frames("demo", Task.TEXT2VIDEO))
+    assert np.array_equal(before, atelier.frames("tiny", Task.TEXT2VIDEO))
 
 
 @pytest.mark.real
 def test_what_does_not_fit_of_ours_is_ours_to_mend(atelier: Studio, tmp_path: Path) -> None:
-    folder = tmp_path / "worker-video" / "demo-lora"
+    folder = tmp_path / "worker-video" / "tiny-lora"
     folder.mkdir()
     (folder / "pytorch_lora_weights.safetensors").write_bytes(b"<html>")
 
-    with pytest.raises(ModelNotLoaded, match=r"^demo-lora: "):
-        atelier.frames("demo", Task.TEXT2VIDEO, lora_models=("demo-lora",))
+    with pytest.raises(ModelNotLoaded, match=r"^tiny-lora: "):
+        atelier.frames("tiny", Task.TEXT2VIDEO, lora_models=("tiny-lora",))
 
 
 @pytest.mark.real
@@ -264,7 +264,7 @@ def test_memory_that_runs_out_under_a_lora_is_not_the_callers_fault(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     request = studio.request(
-        "demo", Task.TEXT2VIDEO, lora_models=("worker-video/dark-sushi-mix-lora",)
+        "tiny", Task.TEXT2VIDEO, lora_models=("worker-video/dark-sushi-mix-lora",)
     )
     pipeline = studio.room.load(request).pipeline(request.task)
 
@@ -281,7 +281,7 @@ def test_a_lora_for_the_text_encoder_is_read_in_its_old_and_new_form(
     atelier: Studio, tiny_models: Path, tmp_path: Path
 ) -> None:
     """Transformers 5 has no `text_model` any more; older LoRAs name their layers after it."""
-    fitting = load_file(tiny_models / "worker-video/demo-lora/pytorch_lora_weights.safetensors")
+    fitting = load_file(tiny_models / "worker-video/tiny-lora/pytorch_lora_weights.safetensors")
     new = {name: value for name, value in fitting.items() if name.startswith("text_encoder.")}
     old = {name.replace(".encoder.", ".text_model.encoder."): value for name, value in new.items()}
     for name, weights in {"new": new, "old": old}.items():
@@ -289,7 +289,7 @@ def test_a_lora_for_the_text_encoder_is_read_in_its_old_and_new_form(
         save_file(weights, tmp_path / "worker-video" / name / "lora.safetensors")
 
     def frames(**given: Any) -> Any:
-        return atelier.frames("demo", Task.TEXT2VIDEO, **given)
+        return atelier.frames("tiny", Task.TEXT2VIDEO, **given)
 
     by_new, by_old = (frames(lora_models=(f"worker-video/{name}",)) for name in ("new", "old"))
 
@@ -315,5 +315,5 @@ def test_every_adapter_fits_a_model_of_the_manifest() -> None:
     assert [item.id for item in MANIFEST.adapters if not item.models <= ids] == []
 
 
-def test_the_demo_model_has_one_of_each_kind() -> None:
-    assert {item.kind for item in MANIFEST.adapters if "demo" in item.models} == set(AdapterKind)
+def test_the_tiny_model_has_one_of_each_kind() -> None:
+    assert {item.kind for item in MANIFEST.adapters if "tiny" in item.models} == set(AdapterKind)

@@ -147,10 +147,10 @@ def test_the_clip_is_made_from_the_enhanced_prompt_which_is_told(
 ) -> None:
     """In both passes, where there are two."""
     words = enhancer.enhanced("a fox")
-    request = studio.request("demo", Task.TEXT2VIDEO, enhance_prompt=True, **size)
+    request = studio.request("tiny", Task.TEXT2VIDEO, enhance_prompt=True, **size)
     clip = studio.clip(request)
-    said = studio.clip(studio.request("demo", Task.TEXT2VIDEO, prompt=words, **size))
-    plain = studio.clip(studio.request("demo", Task.TEXT2VIDEO, **size))
+    said = studio.clip(studio.request("tiny", Task.TEXT2VIDEO, prompt=words, **size))
+    plain = studio.clip(studio.request("tiny", Task.TEXT2VIDEO, **size))
 
     assert request.parameters.prompt == "a fox"
     assert (clip.enhanced_prompt, said.enhanced_prompt, plain.enhanced_prompt) == (
@@ -167,7 +167,7 @@ def test_where_no_language_model_is_baked_a_warning_says_so(bare_room: Any) -> N
     settled = bare_room.settle(
         GenerationRequest(
             task=Task.TEXT2VIDEO,
-            model="demo",
+            model="tiny",
             parameters=Parameters(prompt="a fox", enhance_prompt=True),
         )
     )

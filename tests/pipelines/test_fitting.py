@@ -64,7 +64,7 @@ def entry(**changes: Any) -> ModelEntry:
 
 def test_a_clip_takes_memory_by_its_size_or_what_the_manifest_says() -> None:
     assert working_memory(entry()) == 720 * 480 * 49 * 256
-    assert working_memory(MANIFEST.find("demo")) == 2000 * MB
+    assert working_memory(MANIFEST.find("tiny")) == 2000 * MB
     assert working_memory(entry(working_memory_gb=12.5)) == 12_500 * MB
 
 
@@ -199,7 +199,7 @@ def test_the_loader_fits_a_model_and_says_so(
 
 
 OFFLOADED = [
-    ("demo", Task.IMG2VIDEO),
+    ("tiny", Task.IMG2VIDEO),
     ("svd", Task.IMG2VIDEO),
     ("cogvideox", Task.VIDEO2VIDEO),
     ("wan2.1", Task.TEXT2VIDEO),
@@ -228,11 +228,11 @@ def test_an_offloaded_model_makes_the_same_frames_job_after_job(
 def test_pipelines_on_the_same_components_take_turns_when_offloaded(
     studio: Studio, tiny_models: Path
 ) -> None:
-    whole = {task: studio.frames("demo", task).astype(int) for task in Task}
+    whole = {task: studio.frames("tiny", task).astype(int) for task in Task}
     for offload in ("model", "group"):
-        fitted = fitted_studio(tiny_models, "demo", offload)
+        fitted = fitted_studio(tiny_models, "tiny", offload)
         for task in (Task.TEXT2VIDEO, Task.VIDEO2VIDEO, Task.TEXT2VIDEO):
-            assert np.abs(fitted.frames("demo", task) - whole[task]).max() <= 1
+            assert np.abs(fitted.frames("tiny", task) - whole[task]).max() <= 1
 
 
 @pytest.mark.real
@@ -240,8 +240,8 @@ def test_a_model_offloaded_by_component_is_off_the_device_when_its_clip_is_read(
     tiny_models: Path,
 ) -> None:
     """The VAE comes back to decode when the pipeline is already done."""
-    fitted = fitted_studio(tiny_models, "demo", "model")
-    request = fitted.request("demo", Task.TEXT2VIDEO)
+    fitted = fitted_studio(tiny_models, "tiny", "model")
+    request = fitted.request("tiny", Task.TEXT2VIDEO)
     pipeline = fitted.room.load(request).pipeline(Task.TEXT2VIDEO)
     clip = fitted.clip(request)
     decoding = list(pipeline._all_hooks)
@@ -255,9 +255,9 @@ def test_a_model_offloaded_by_component_is_off_the_device_when_its_clip_is_read(
 def test_eviction_takes_the_hooks_off_and_lets_the_weights_go(
     tiny_models: Path, offload: str
 ) -> None:
-    fitted = fitted_studio(tiny_models, "demo", offload)
-    fitted.frames("demo", Task.VIDEO2VIDEO)
-    pipeline = fitted.room.load(fitted.request("demo", Task.TEXT2VIDEO)).pipeline(Task.TEXT2VIDEO)
+    fitted = fitted_studio(tiny_models, "tiny", offload)
+    fitted.frames("tiny", Task.VIDEO2VIDEO)
+    pipeline = fitted.room.load(fitted.request("tiny", Task.TEXT2VIDEO)).pipeline(Task.TEXT2VIDEO)
     unet = pipeline.unet
     gone = weakref.ref(pipeline.text_encoder)
     del pipeline
@@ -274,14 +274,14 @@ def test_eviction_takes_the_hooks_off_and_lets_the_weights_go(
 
 @pytest.mark.real
 def test_another_model_goes_before_this_one_is_offloaded(tiny_models: Path) -> None:
-    demo, cogvideox = MANIFEST.find("demo"), MANIFEST.find("cogvideox")
+    tiny, cogvideox = MANIFEST.find("tiny"), MANIFEST.find("cogvideox")
     total = 10**12
     loader = Loader(
         models_dir=tiny_models,
         device="cpu",
         free_memory=lambda: total - 10**12 * len(loader.resident),
     )
-    loader.load(demo)
+    loader.load(tiny)
     loader.load(cogvideox)
 
     assert loader.resident == ["cogvideox"]

@@ -120,7 +120,7 @@ def test_memory_that_ran_out_is_never_a_broken_device() -> None:
 
 def test_a_broken_device_is_known_behind_the_fault_that_it_was_taken_for(tmp_path: Path) -> None:
     entry = AdapterEntry(
-        id="a/lora", kind=AdapterKind.LORA, models=frozenset({"demo"}), repo="a/lora"
+        id="a/lora", kind=AdapterKind.LORA, models=frozenset({"tiny"}), repo="a/lora"
     )
     adapter = Adapter(entry=entry, folder=tmp_path, field="lora_models")
 
@@ -160,7 +160,7 @@ def test_a_device_that_breaks_in_the_middle_of_a_clip_is_named(
     studio: Studio, part: str, error: Exception
 ) -> None:
     """Within a prompt's encoding, a step, and the decoding while the chunks are read."""
-    request = studio.request("demo", Task.TEXT2VIDEO, prompt=f"broken in the {part}")
+    request = studio.request("tiny", Task.TEXT2VIDEO, prompt=f"broken in the {part}")
     network = getattr(studio.room.load(request).pipeline(Task.TEXT2VIDEO), part)
     network = network.decoder if part == "vae" else network
 
@@ -168,12 +168,12 @@ def test_a_device_that_breaks_in_the_middle_of_a_clip_is_named(
         list(studio.clip(request).chunks)
 
     assert raised.value.__cause__ is error
-    assert studio.frames("demo", Task.TEXT2VIDEO).shape == (3, 64, 64, 3)
+    assert studio.frames("tiny", Task.TEXT2VIDEO).shape == (3, 64, 64, 3)
 
 
 @pytest.mark.real
 def test_a_device_that_breaks_in_the_second_pass_is_named(studio: Studio) -> None:
-    request = studio.request("demo", Task.TEXT2VIDEO, upscale_width=96, upscale_height=96)
+    request = studio.request("tiny", Task.TEXT2VIDEO, upscale_width=96, upscale_height=96)
     network = studio.room.load(request).pipeline(Task.VIDEO2VIDEO).vae.encoder
 
     with failing(network, BROKEN[1]), pytest.raises(DeviceBroken, match="illegal memory access"):
@@ -182,7 +182,7 @@ def test_a_device_that_breaks_in_the_second_pass_is_named(studio: Studio) -> Non
 
 @pytest.mark.real
 def test_another_error_in_the_middle_of_a_clip_is_no_broken_device(studio: Studio) -> None:
-    request = studio.request("demo", Task.TEXT2VIDEO)
+    request = studio.request("tiny", Task.TEXT2VIDEO)
     network = studio.room.load(request).pipeline(Task.TEXT2VIDEO).unet
 
     with failing(network, RuntimeError("size mismatch")), pytest.raises(RuntimeError, match="size"):
@@ -193,7 +193,7 @@ def test_another_error_in_the_middle_of_a_clip_is_no_broken_device(studio: Studi
 def test_a_device_that_breaks_while_a_model_is_placed_is_named(
     studio: Studio, tiny_models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    room = small_room(tiny_models, "demo")
+    room = small_room(tiny_models, "tiny")
     loader = room._loader
 
     def put(*_arguments: Any) -> None:
@@ -201,7 +201,7 @@ def test_a_device_that_breaks_while_a_model_is_placed_is_named(
 
     monkeypatch.setattr(loader, "put", put)  # no device breaks for a test
     with pytest.raises(DeviceBroken, match="device-side assert"):
-        room.load(studio.request("demo", Task.TEXT2VIDEO))
+        room.load(studio.request("tiny", Task.TEXT2VIDEO))
 
 
 def small_room(models_dir: Path, *models: str, device: str = "cpu") -> Pipelines:
@@ -215,9 +215,9 @@ def small_room(models_dir: Path, *models: str, device: str = "cpu") -> Pipelines
 
 @pytest.mark.real
 def test_the_rooms_device_is_tried_where_its_models_run(tiny_models: Path) -> None:
-    small_room(tiny_models, "demo").check_device()
+    small_room(tiny_models, "tiny").check_device()
     with pytest.raises(DeviceBroken, match=r"^meta: "):
-        small_room(tiny_models, "demo", device="meta").check_device()
+        small_room(tiny_models, "tiny", device="meta").check_device()
 
 
 @pytest.mark.real
@@ -226,16 +226,16 @@ def test_after_memory_ran_out_only_the_model_at_work_is_kept(tiny_models: Path, 
     studio = Studio(tiny_models)
     before = studio.frames("cogvideox", Task.TEXT2VIDEO)
     studio.frames("svd", Task.IMG2VIDEO)
-    request = studio.request("demo", Task.TEXT2VIDEO)
+    request = studio.request("tiny", Task.TEXT2VIDEO)
     pipeline = studio.room.load(request).pipeline(Task.TEXT2VIDEO)
     network = pipeline.vae.decoder if part == "vae" else pipeline.unet
-    assert studio.loader.resident == ["cogvideox", "svd", "demo"]
+    assert studio.loader.resident == ["cogvideox", "svd", "tiny"]
 
     error = torch.OutOfMemoryError("CUDA out of memory.")
     with failing(network, error), pytest.raises(OutOfMemory):
         list(studio.clip(request).chunks)
 
-    assert studio.loader.resident == ["demo"]
+    assert studio.loader.resident == ["tiny"]
     assert np.array_equal(before, studio.frames("cogvideox", Task.TEXT2VIDEO))
 
 
@@ -243,8 +243,8 @@ def test_after_memory_ran_out_only_the_model_at_work_is_kept(tiny_models: Path, 
 def test_a_model_that_memory_does_not_hold_makes_the_others_go(
     tiny_models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    room = small_room(tiny_models, "demo", "svd")
-    request = GenerationRequest(task=Task.TEXT2VIDEO, model="demo", parameters=Parameters())
+    room = small_room(tiny_models, "tiny", "svd")
+    request = GenerationRequest(task=Task.TEXT2VIDEO, model="tiny", parameters=Parameters())
     room.load(request)
 
     def read(_entry: ModelEntry) -> None:

@@ -15,22 +15,22 @@ from src.pipelines.weights import missing, present, sizes
 pytestmark = pytest.mark.real
 
 MANIFEST = load_manifest()
-DEMO = MANIFEST.find("demo")
+TINY = MANIFEST.find("tiny")
 
 
 @pytest.fixture
-def demo_folder(tiny_models: Path, tmp_path: Path) -> Path:
-    """A folder with the demo model alone, to be damaged."""
-    for repo in DEMO.repos:
+def tiny_folder(tiny_models: Path, tmp_path: Path) -> Path:
+    """A folder with the tiny model alone, to be damaged."""
+    for repo in TINY.repos:
         shutil.copytree(tiny_models / repo, tmp_path / repo)
     return tmp_path
 
 
 def weights(folder: Path, component: str = "unet") -> Path:
-    return next((folder / DEMO.repo / component).glob("*.safetensors"))
+    return next((folder / TINY.repo / component).glob("*.safetensors"))
 
 
-def load(folder: Path, entry: ModelEntry = DEMO) -> Loader:
+def load(folder: Path, entry: ModelEntry = TINY) -> Loader:
     loader = Loader(models_dir=folder, device="cpu")
     loader.load(entry)
     return loader
@@ -38,9 +38,9 @@ def load(folder: Path, entry: ModelEntry = DEMO) -> Loader:
 
 def test_a_model_is_loaded_once_and_its_tasks_share_its_weights(tiny_models: Path) -> None:
     loader = Loader(models_dir=tiny_models, device="cpu")
-    model = loader.load(DEMO)
+    model = loader.load(TINY)
 
-    assert loader.load(DEMO) is model
+    assert loader.load(TINY) is model
     text, video = model.pipeline(Task.TEXT2VIDEO), model.pipeline(Task.VIDEO2VIDEO)
     assert type(text) is not type(video)
     assert text.unet is video.unet
@@ -51,7 +51,7 @@ def test_a_model_is_loaded_once_and_its_tasks_share_its_weights(tiny_models: Pat
 def test_animatediff_runs_with_the_noise_schedule_that_its_adapter_was_trained_with(
     tiny_models: Path,
 ) -> None:
-    pipeline = Loader(models_dir=tiny_models, device="cpu").load(DEMO).pipeline(Task.VIDEO2VIDEO)
+    pipeline = Loader(models_dir=tiny_models, device="cpu").load(TINY).pipeline(Task.VIDEO2VIDEO)
 
     assert type(pipeline.scheduler).__name__ == "DDIMScheduler"
     assert pipeline.scheduler.config.beta_schedule == "linear"
@@ -74,27 +74,27 @@ def test_the_size_is_read_from_headers_and_is_that_of_the_numbers(tiny_models: P
 
 
 def test_the_least_recently_used_model_makes_room(tiny_models: Path) -> None:
-    entries = [MANIFEST.find(name) for name in ("demo", "cogvideox", "svd")]
+    entries = [MANIFEST.find(name) for name in ("tiny", "cogvideox", "svd")]
     total = sum(
         sum(sizes(tiny_models, entry, {"default": "float32"}).values()) for entry in entries
     )
     loader = Loader(models_dir=tiny_models, device="cpu", memory_budget=total - 1)
-    demo, cogvideox, svd = entries
+    tiny, cogvideox, svd = entries
 
-    first = loader.load(demo)
+    first = loader.load(tiny)
     loader.load(cogvideox)
-    loader.load(demo)
+    loader.load(tiny)
     loader.load(svd)
 
-    assert loader.resident == ["demo", "svd"]
-    assert loader.load(demo) is first
+    assert loader.resident == ["tiny", "svd"]
+    assert loader.load(tiny) is first
 
 
 def test_a_model_above_the_budget_is_loaded_alone_with_a_warning(
     tiny_models: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     loader = Loader(models_dir=tiny_models, device="cpu", memory_budget=1)
-    loader.load(DEMO)
+    loader.load(TINY)
     loader.load(MANIFEST.find("svd"))
 
     assert loader.resident == ["svd"]
@@ -106,62 +106,62 @@ def test_an_evicted_model_is_free_to_go(tiny_models: Path) -> None:
     import weakref
 
     loader = Loader(models_dir=tiny_models, device="cpu", memory_budget=1)
-    gone = weakref.ref(loader.load(DEMO).pipeline(Task.TEXT2VIDEO).unet)
+    gone = weakref.ref(loader.load(TINY).pipeline(Task.TEXT2VIDEO).unet)
     loader.load(MANIFEST.find("svd"))
     gc.collect()
 
     assert gone() is None
 
 
-def test_a_missing_folder_is_named(demo_folder: Path) -> None:
-    adapter = DEMO.components["motion_adapter"]
-    shutil.rmtree(demo_folder / adapter)
+def test_a_missing_folder_is_named(tiny_folder: Path) -> None:
+    adapter = TINY.components["motion_adapter"]
+    shutil.rmtree(tiny_folder / adapter)
 
-    assert missing(demo_folder, DEMO) == [adapter]
+    assert missing(tiny_folder, TINY) == [adapter]
     with pytest.raises(ModelNotLoaded, match=adapter):
-        load(demo_folder)
+        load(tiny_folder)
 
 
-def test_a_file_that_is_cut_short_is_named(demo_folder: Path) -> None:
-    file = weights(demo_folder)
+def test_a_file_that_is_cut_short_is_named(tiny_folder: Path) -> None:
+    file = weights(tiny_folder)
     file.write_bytes(file.read_bytes()[:-1000])
 
     with pytest.raises(ModelNotLoaded, match=rf"{file.name}: should hold \d+ bytes"):
-        load(demo_folder)
+        load(tiny_folder)
 
 
 @pytest.mark.parametrize("content", [b"", b"\x80\x02pickle", b"\x08" + 7 * b"\0" + b"not json"])
-def test_a_file_that_is_no_safetensors_is_named(demo_folder: Path, content: bytes) -> None:
-    file = weights(demo_folder)
+def test_a_file_that_is_no_safetensors_is_named(tiny_folder: Path, content: bytes) -> None:
+    file = weights(tiny_folder)
     file.write_bytes(content)
 
     with pytest.raises(ModelNotLoaded, match="safetensors"):
-        load(demo_folder)
+        load(tiny_folder)
 
 
-def test_pickled_weights_are_never_read(demo_folder: Path) -> None:
-    file = weights(demo_folder, "vae")
+def test_pickled_weights_are_never_read(tiny_folder: Path) -> None:
+    file = weights(tiny_folder, "vae")
     file.rename(file.with_suffix(".bin"))
 
-    with pytest.raises(ModelNotLoaded, match="demo"):
-        load(demo_folder)
+    with pytest.raises(ModelNotLoaded, match="tiny"):
+        load(tiny_folder)
 
 
-def test_code_in_a_model_folder_is_never_run(demo_folder: Path) -> None:
-    folder = demo_folder / DEMO.repo
-    marker = demo_folder / "ran"
+def test_code_in_a_model_folder_is_never_run(tiny_folder: Path) -> None:
+    folder = tiny_folder / TINY.repo
+    marker = tiny_folder / "ran"
     (folder / "unet" / "evil.py").write_text(f"open({str(marker)!r}, 'w')\nclass Evil: pass\n")
     index = json.loads((folder / "model_index.json").read_text())
     index["unet"] = ["evil", "Evil"]
     (folder / "model_index.json").write_text(json.dumps(index))
 
     with pytest.raises(ModelNotLoaded):
-        load(demo_folder)
+        load(tiny_folder)
     assert not marker.exists()
 
 
-def test_only_models_with_weights_are_served(demo_folder: Path) -> None:
-    assert [entry.id for entry in present(demo_folder, MANIFEST)] == ["demo"]
+def test_only_models_with_weights_are_served(tiny_folder: Path) -> None:
+    assert [entry.id for entry in present(tiny_folder, MANIFEST)] == ["tiny"]
 
 
 def test_a_folder_without_any_model_says_where_it_looked(tmp_path: Path) -> None:

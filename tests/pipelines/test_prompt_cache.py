@@ -22,7 +22,7 @@ from .conftest import Studio
 
 TEXT2VIDEO = Task.TEXT2VIDEO
 #: Each family's own way of saying that one clip is wanted.
-ONE_CLIP: dict[str, dict[str, Any]] = {"demo": {"num_images_per_prompt": 1}, "cogvideox": {}}
+ONE_CLIP: dict[str, dict[str, Any]] = {"tiny": {"num_images_per_prompt": 1}, "cogvideox": {}}
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def uncached(model: LoadedModel) -> Iterator[None]:
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("model", ["demo", "cogvideox", "wan2.1-t2v-1.3b", "ltx-video"])
+@pytest.mark.parametrize("model", ["tiny", "cogvideox", "wan2.1-t2v-1.3b", "ltx-video"])
 def test_a_prompt_that_came_before_is_not_encoded_again_and_the_frames_are_the_same(
     own_studio: Studio, model: str
 ) -> None:
@@ -84,7 +84,7 @@ def test_a_prompt_that_came_before_is_not_encoded_again_and_the_frames_are_the_s
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("model", ["demo", "cogvideox"])
+@pytest.mark.parametrize("model", ["tiny", "cogvideox"])
 @pytest.mark.parametrize(
     ("change", "calls"),
     [
@@ -117,9 +117,9 @@ def test_of_two_texts_only_the_new_one_is_encoded(
 
 @pytest.mark.real
 def test_another_layer_of_the_encoder_is_another_encoding(studio: Studio) -> None:
-    pipeline = loaded(studio, "demo").pipeline(TEXT2VIDEO)
+    pipeline = loaded(studio, "tiny").pipeline(TEXT2VIDEO)
     last, skipped = encode(pipeline, "a fox"), encode(pipeline, "a fox", clip_skip=2)
-    with uncached(loaded(studio, "demo")):
+    with uncached(loaded(studio, "tiny")):
         plain = encode(pipeline, "a fox", clip_skip=2)
 
     assert not torch.equal(last[0], skipped[0])
@@ -131,7 +131,7 @@ def test_another_layer_of_the_encoder_is_another_encoding(studio: Studio) -> Non
 def test_a_lora_on_the_text_encoder_is_never_passed_over(own_studio: Studio) -> None:
     from peft import LoraConfig
 
-    pipeline = loaded(own_studio, "demo").pipeline(TEXT2VIDEO)
+    pipeline = loaded(own_studio, "tiny").pipeline(TEXT2VIDEO)
     before = encode(pipeline, "a fox")
     lora = LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False)
     pipeline.text_encoder.add_adapter(lora, adapter_name="style")
@@ -147,7 +147,7 @@ def test_a_lora_on_the_text_encoder_is_never_passed_over(own_studio: Studio) -> 
 def test_what_is_kept_goes_with_its_model(tiny_models: Path) -> None:
     manifest = load_manifest()
     loader = Loader(models_dir=tiny_models, device="cpu", memory_budget=1)
-    model = loader.load(manifest.find("demo"))
+    model = loader.load(manifest.find("tiny"))
     encode(model.pipeline(TEXT2VIDEO), "a fox")
     assert model.prompts.size_bytes > 0
     kept = weakref.ref(model.prompts)

@@ -253,9 +253,9 @@ def test_a_frame_is_drawn_out_so_that_every_block_sees_whole_pixels(
 def test_a_job_of_the_room_has_the_frames_in_between_in_its_file(
     studio: Studio, tmp_path: Path
 ) -> None:
-    plain = studio.frames("demo", Task.TEXT2VIDEO)
+    plain = studio.frames("tiny", Task.TEXT2VIDEO)
     request = studio.request(
-        "demo", Task.TEXT2VIDEO, enable_frame_interpolation=True, frame_interpolation_exp=2
+        "tiny", Task.TEXT2VIDEO, enable_frame_interpolation=True, frame_interpolation_exp=2
     )
     grown = studio.clip(request)
     chunks = list(grown.chunks)
@@ -277,7 +277,7 @@ def test_a_job_of_the_room_has_the_frames_in_between_in_its_file(
 def test_without_rife_ffmpeg_puts_them_there_as_the_worker_asks_it_to(
     bare_room: Any, tmp_path: Path, studio: Studio
 ) -> None:
-    request = studio.request("demo", Task.TEXT2VIDEO, enable_frame_interpolation=True)
+    request = studio.request("tiny", Task.TEXT2VIDEO, enable_frame_interpolation=True)
     made = bare_room.generate(
         bare_room.load(request), request, on_step=lambda *_: None, sources=Sources()
     )

@@ -35,7 +35,7 @@ ONE_STEP: dict[str, Any] = {
 #: people ask for, which takes a CPU half a minute.
 ODD = [(*case, 214, 122) for case in CASES]
 LARGE = [
-    ("demo", Task.TEXT2VIDEO, 854, 480),
+    ("tiny", Task.TEXT2VIDEO, 854, 480),
     ("cogvideox", Task.TEXT2VIDEO, 854, 480),
 ]
 
@@ -99,10 +99,10 @@ CHANGES: list[tuple[str, Task, dict[str, Any]]] = [
             {"fps": 15},
         )
     ),
-    *(("demo", task, change) for task in Task for change in (*SAMPLING, {"clip_skip": 1})),
-    ("demo", Task.IMG2VIDEO, {"strength": 0.2}),
-    ("demo", Task.IMG2VIDEO, {"latent_interpolation_method": "slerp"}),
-    ("demo", Task.VIDEO2VIDEO, {"strength": 0.5}),
+    *(("tiny", task, change) for task in Task for change in (*SAMPLING, {"clip_skip": 1})),
+    ("tiny", Task.IMG2VIDEO, {"strength": 0.2}),
+    ("tiny", Task.IMG2VIDEO, {"latent_interpolation_method": "slerp"}),
+    ("tiny", Task.VIDEO2VIDEO, {"strength": 0.5}),
 ]
 
 
@@ -208,9 +208,9 @@ def test_memory_that_runs_out_is_named_and_the_next_clip_is_made(
         raise error
 
     with pytest.raises(OutOfMemory, match=str(error)):
-        studio.clip(studio.request("demo", Task.TEXT2VIDEO), on_step=run_out)
+        studio.clip(studio.request("tiny", Task.TEXT2VIDEO), on_step=run_out)
 
-    assert studio.frames("demo", Task.TEXT2VIDEO).shape == (3, 64, 64, 3)
+    assert studio.frames("tiny", Task.TEXT2VIDEO).shape == (3, 64, 64, 3)
 
 
 def test_an_image_keeps_its_place_when_the_size_is_grown(studio: Studio) -> None:
@@ -222,7 +222,7 @@ def test_an_image_keeps_its_place_when_the_size_is_grown(studio: Studio) -> None
 
 
 def test_a_model_that_is_not_there_is_named_with_those_that_are(studio: Studio) -> None:
-    with pytest.raises(UnknownModel, match=r"Model not found: 'sora'; present are: .*demo.*svd"):
+    with pytest.raises(UnknownModel, match=r"Model not found: 'sora'; present are: .*tiny.*svd"):
         studio.request("sora", Task.TEXT2VIDEO)
 
 
@@ -243,13 +243,13 @@ def test_warming_leaves_the_default_model_in_memory_and_on_a_cpu_runs_it_only_wh
         return generate(*arguments, **more)
 
     monkeypatch.setattr(studio.room, "generate", counted)
-    assert studio.room.warm(run=run) == "demo"
-    assert studio.loader.resident[-1] == "demo"
+    assert studio.room.warm(run=run) == "tiny"
+    assert studio.loader.resident[-1] == "tiny"
     assert len(made) == clips
 
 
 def test_a_network_that_gives_no_numbers_is_an_error(studio: Studio) -> None:
-    request = studio.request("demo", Task.TEXT2VIDEO)
+    request = studio.request("tiny", Task.TEXT2VIDEO)
     loaded = studio.room.load(request)
     weight = loaded.pipeline(Task.TEXT2VIDEO).vae.decoder.conv_out.weight
     kept = weight.detach().clone()
@@ -285,7 +285,7 @@ def test_cogvideox_decodes_the_same_without_what_it_would_keep_in_vain(
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"family": "sora"}, "models.demo: family must be one of animatediff, .* got 'sora'"),
+        ({"family": "sora"}, "models.tiny: family must be one of animatediff, .* got 'sora'"),
         (
             {"family": "stable_video_diffusion"},
             r"tasks must be among stable_video_diffusion's \(img2video\), got text2video",
@@ -295,6 +295,6 @@ def test_cogvideox_decodes_the_same_without_what_it_would_keep_in_vain(
 def test_a_manifest_that_no_family_can_serve_is_refused_at_start(
     studio: Studio, change: dict[str, Any], words: str
 ) -> None:
-    entry = load_manifest().find("demo").model_copy(update=change)
+    entry = load_manifest().find("tiny").model_copy(update=change)
     with pytest.raises(ValueError, match=words):
-        Pipelines(manifest=Manifest(models=(entry,)), loader=studio.loader, default_model="demo")
+        Pipelines(manifest=Manifest(models=(entry,)), loader=studio.loader, default_model="tiny")

@@ -57,6 +57,21 @@ def test_a_documented_default_that_the_model_cannot_do_gives_way_to_its_own() ->
     assert (parameters.width, parameters.height) == (720, 480)
 
 
+def test_a_model_made_for_its_defaults_has_them_over_the_apis_and_under_the_callers() -> None:
+    request = GenerationRequest(
+        task=Task.TEXT2VIDEO,
+        parameters=Parameters(width=512),
+        defaults=Parameters(width=640, height=640, num_inference_steps=20, guidance_scale=9.0),
+    )
+    entry = ENTRY.model_copy(update={"defaults_first": True})
+    parameters = settle(
+        request, entry=entry, family=FAMILIES["animatediff"], choices=Choices()
+    ).parameters
+
+    assert (parameters.width, parameters.height, parameters.num_inference_steps) == (512, 480, 50)
+    assert parameters.guidance_scale == 9.0
+
+
 def test_what_the_model_has_no_use_for_is_not_effective_even_as_a_default() -> None:
     request = settled()
 

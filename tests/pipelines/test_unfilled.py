@@ -59,7 +59,7 @@ def test_it_ends_where_reading_fails() -> None:
 @pytest.mark.real
 def test_every_weight_of_an_animatediff_comes_from_its_files(tiny_models: Path) -> None:
     """Read into memory that holds no numbers, it is what it is when filled first."""
-    entry = load_manifest().find("demo")
+    entry = load_manifest().find("tiny")
     loader = Loader(models_dir=tiny_models, device="cpu")
     assert FAMILIES["animatediff"].reading is unfilled
     torch.use_deterministic_algorithms(True)  # what is made empty is then full of NaN

@@ -28,12 +28,12 @@ LARGER: dict[str, Any] = {
     "upscale_guidance_scale": 5.0,
     "upscale_num_inference_steps": 4,
 }
-PAIRS = [("zeroscope", Task.TEXT2VIDEO), *(("demo", task) for task in Task)]
+PAIRS = [("zeroscope", Task.TEXT2VIDEO), *(("tiny", task) for task in Task)]
 
 
 @pytest.mark.parametrize(
     ("model", "task", "width", "height"),
-    [("zeroscope", Task.TEXT2VIDEO, 128, 96), *(("demo", task, 90, 70) for task in Task)],
+    [("zeroscope", Task.TEXT2VIDEO, 128, 96), *(("tiny", task, 90, 70) for task in Task)],
 )
 def test_a_clip_is_of_the_upscaled_size(
     studio: Studio, model: str, task: Task, width: int, height: int
@@ -53,7 +53,7 @@ def upscaled(studio: Studio, model: str) -> Any:
     return studio.frames(model, Task.TEXT2VIDEO, **LARGER)
 
 
-@pytest.mark.parametrize("model", ["zeroscope", "demo"])
+@pytest.mark.parametrize("model", ["zeroscope", "tiny"])
 @pytest.mark.parametrize(
     "change",
     [
@@ -76,7 +76,7 @@ def test_each_parameter_of_either_pass_changes_the_frames(
     assert not np.array_equal(plain, studio.frames(model, Task.TEXT2VIDEO, **LARGER | change))
 
 
-@pytest.mark.parametrize("model", ["zeroscope", "demo"])
+@pytest.mark.parametrize("model", ["zeroscope", "tiny"])
 def test_the_same_seed_gives_the_same_bytes(studio: Studio, model: str) -> None:
     plain = upscaled(studio, model)
 

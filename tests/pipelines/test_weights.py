@@ -21,15 +21,15 @@ from .conftest import Studio
 pytestmark = pytest.mark.real
 
 MANIFEST = load_manifest()
-DEMO = MANIFEST.find("demo")
-#: The demo model, one adapter of each layout, and a tool.
+TINY = MANIFEST.find("tiny")
+#: The tiny model, one adapter of each layout, and a tool.
 ADAPTERS = tuple(
     entry
     for entry in MANIFEST.adapters
-    if entry.id in ("demo-lora", "demo-animatelcm", "demo-lightning", "demo-ip-adapter")
+    if entry.id in ("tiny-lora", "tiny-animatelcm", "tiny-lightning", "tiny-ip-adapter")
 )
 TOOLS = tuple(entry for entry in MANIFEST.tools if entry.id == "rife")
-SERVED = Manifest(models=(DEMO,), adapters=ADAPTERS, tools=TOOLS)
+SERVED = Manifest(models=(TINY,), adapters=ADAPTERS, tools=TOOLS)
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def models_dir(tiny_models: Path, tmp_path: Path) -> Path:
 def check(models_dir: Path) -> None:
     loader = Loader(models_dir=models_dir, device="cpu")
     Pipelines(
-        manifest=SERVED, loader=loader, default_model="demo", choices=Choices(SERVED)
+        manifest=SERVED, loader=loader, default_model="tiny", choices=Choices(SERVED)
     ).check_weights()
     assert loader.resident == []
 
@@ -54,16 +54,16 @@ def test_everything_that_there_is_passes(studio: Studio, models_dir: Path) -> No
     check(models_dir)
 
 
-UNET = "worker-video/demo/unet/diffusion_pytorch_model.safetensors"
+UNET = "worker-video/tiny/unet/diffusion_pytorch_model.safetensors"
 MODEL_FILES = [
     UNET,
-    "worker-video/demo/text_encoder/model.safetensors",
-    "worker-video/demo-motion-adapter/diffusion_pytorch_model.safetensors",
-    "worker-video/demo-lora/pytorch_lora_weights.safetensors",
-    "worker-video/demo-animatelcm/AnimateLCM_sd15_t2v_lora.safetensors",
-    "worker-video/demo-lightning/animatediff_lightning_4step_diffusers.safetensors",
-    "worker-video/demo-ip-adapter/models/ip-adapter_sd15.safetensors",
-    "worker-video/demo-ip-adapter/models/image_encoder/model.safetensors",
+    "worker-video/tiny/text_encoder/model.safetensors",
+    "worker-video/tiny-motion-adapter/diffusion_pytorch_model.safetensors",
+    "worker-video/tiny-lora/pytorch_lora_weights.safetensors",
+    "worker-video/tiny-animatelcm/AnimateLCM_sd15_t2v_lora.safetensors",
+    "worker-video/tiny-lightning/animatediff_lightning_4step_diffusers.safetensors",
+    "worker-video/tiny-ip-adapter/models/ip-adapter_sd15.safetensors",
+    "worker-video/tiny-ip-adapter/models/image_encoder/model.safetensors",
     "elfgum/RIFE-4.22.lite/model.safetensors",
 ]
 
@@ -135,7 +135,7 @@ def with_text(name: str, text: str) -> Callable[[Path], None]:
     return damage
 
 
-MODEL = "worker-video/demo"
+MODEL = "worker-video/tiny"
 
 
 @pytest.mark.parametrize(
@@ -149,14 +149,14 @@ MODEL = "worker-video/demo"
         (with_text(f"{MODEL}/model_index.json", '{"unet": ['), f"{MODEL}/model_index.json: "),
         (with_text(f"{MODEL}/model_index.json", "[]"), "model_index.json: not a JSON object"),
         (without(f"{MODEL}-motion-adapter/config.json"), "motion-adapter/config.json: not there"),
-        (without(f"{MODEL}-lora"), f"{MODEL}-lora: no safetensors files, needed for demo-lora"),
+        (without(f"{MODEL}-lora"), f"{MODEL}-lora: no safetensors files, needed for tiny-lora"),
         (
-            without("worker-video/demo-animatelcm/AnimateLCM_sd15_t2v_lora.safetensors"),
-            "lora.safetensors: not there, needed for demo-animatelcm",
+            without("worker-video/tiny-animatelcm/AnimateLCM_sd15_t2v_lora.safetensors"),
+            "lora.safetensors: not there, needed for tiny-animatelcm",
         ),
         (
-            without("worker-video/demo-ip-adapter/models/ip-adapter_sd15.safetensors"),
-            "ip-adapter_sd15.safetensors: not there, needed for demo-ip-adapter",
+            without("worker-video/tiny-ip-adapter/models/ip-adapter_sd15.safetensors"),
+            "ip-adapter_sd15.safetensors: not there, needed for tiny-ip-adapter",
         ),
         (without("elfgum/RIFE-4.22.lite"), "RIFE-4.22.lite: no safetensors files, needed for rife"),
     ],
@@ -186,7 +186,7 @@ def test_components_that_the_pipeline_does_not_take_need_not_be_there(models_dir
 
 @pytest.fixture
 def sharded(models_dir: Path) -> Path:
-    """The folder of the demo's UNet, its weights in several files as diffusers writes them."""
+    """The tiny model's UNet, its weights in several files as diffusers writes them."""
     from diffusers import UNet2DConditionModel
 
     path = models_dir / MODEL / "unet"
@@ -220,7 +220,7 @@ def test_the_files_of_a_model_are_known_before_torch_is_imported(tiny_models: Pa
     script = (
         "import sys; from pathlib import Path; from src.manifest import load_manifest;"
         "from src.pipelines.weights import files_of;"
-        "print(*files_of(Path(sys.argv[1]), load_manifest().find('demo')), sep='\\n');"
+        "print(*files_of(Path(sys.argv[1]), load_manifest().find('tiny')), sep='\\n');"
         "assert not {'torch', 'diffusers', 'transformers'} & sys.modules.keys()"
     )
     files = subprocess.run(
@@ -234,10 +234,10 @@ def test_the_files_of_a_model_are_known_before_torch_is_imported(tiny_models: Pa
     assert files == [
         f"{tiny_models}/{name}"
         for name in (
-            "worker-video/demo-motion-adapter/diffusion_pytorch_model.safetensors",
-            "worker-video/demo/text_encoder/model.safetensors",
+            "worker-video/tiny-motion-adapter/diffusion_pytorch_model.safetensors",
+            "worker-video/tiny/text_encoder/model.safetensors",
             UNET,
-            "worker-video/demo/vae/diffusion_pytorch_model.safetensors",
+            "worker-video/tiny/vae/diffusion_pytorch_model.safetensors",
         )
     ]
 
@@ -247,7 +247,7 @@ def test_of_what_lies_in_a_models_folder_only_what_is_loaded_is_read(models_dir:
         (models_dir / MODEL / name).parent.mkdir(exist_ok=True)
         shutil.copy(models_dir / UNET, models_dir / MODEL / name)
 
-    assert len(files_of(models_dir, DEMO)) == 4
+    assert len(files_of(models_dir, TINY)) == 4
     (models_dir / MODEL / "model_index.json").unlink()
     with pytest.raises(ModelNotLoaded, match=r"model_index\.json: .*No such file"):
-        files_of(models_dir, DEMO)
+        files_of(models_dir, TINY)

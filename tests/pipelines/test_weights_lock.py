@@ -18,14 +18,14 @@ pytestmark = pytest.mark.real
 
 MANIFEST = load_manifest()
 SERVED = Manifest(
-    models=(MANIFEST.find("demo"),),
-    adapters=tuple(entry for entry in MANIFEST.adapters if entry.id == "demo-lora"),
+    models=(MANIFEST.find("tiny"),),
+    adapters=tuple(entry for entry in MANIFEST.adapters if entry.id == "tiny-lora"),
     tools=tuple(entry for entry in MANIFEST.tools if entry.id == "rife"),
 )
-UNET = "worker-video/demo/unet/diffusion_pytorch_model.safetensors"
-SCHEDULER = "worker-video/demo/scheduler/scheduler_config.json"
+UNET = "worker-video/tiny/unet/diffusion_pytorch_model.safetensors"
+SCHEDULER = "worker-video/tiny/scheduler/scheduler_config.json"
 RIFE = "elfgum/RIFE-4.22.lite/config.json"
-LORA = "worker-video/demo-lora/pytorch_lora_weights.safetensors"
+LORA = "worker-video/tiny-lora/pytorch_lora_weights.safetensors"
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def models_dir(baked: Path, tmp_path: Path) -> Path:
 def check(models_dir: Path, *, hash_weights: bool = False) -> None:
     loader = Loader(models_dir=models_dir, device="cpu", hash_weights=hash_weights)
     Pipelines(
-        manifest=SERVED, loader=loader, default_model="demo", choices=Choices(SERVED)
+        manifest=SERVED, loader=loader, default_model="tiny", choices=Choices(SERVED)
     ).check_weights()
 
 
@@ -60,11 +60,11 @@ def test_what_was_baked_passes(models_dir: Path, hash_weights: bool) -> None:
     assert {
         repo for entry in (*SERVED, *SERVED.adapters, *SERVED.tools) for repo in entry.repos
     } <= (lock.repos.keys())
-    assert lock.repos["worker-video/demo"].commit is None  # made, not fetched
+    assert lock.repos["worker-video/tiny"].commit is None  # made, not fetched
     check(models_dir, hash_weights=hash_weights)
 
 
-@pytest.mark.parametrize("name", [SCHEDULER, RIFE, "worker-video/demo/tokenizer/tokenizer.json"])
+@pytest.mark.parametrize("name", [SCHEDULER, RIFE, "worker-video/tiny/tokenizer/tokenizer.json"])
 def test_a_small_file_is_held_by_its_hash_in_any_case(models_dir: Path, name: str) -> None:
     flip(models_dir / name)
     repo = "/".join(name.split("/")[:2])
@@ -94,9 +94,9 @@ def longer(path: Path) -> None:
     ("damage", "name", "words"),
     [
         (longer, SCHEDULER, r"must have \d+ bytes by .*lock\.json, has \d+"),
-        (Path.unlink, "worker-video/demo/tokenizer/tokenizer.json", "No such file.*listed"),
-        (shutil.rmtree, "worker-video/demo/scheduler", "no configuration"),
-        (shutil.rmtree, "worker-video/demo-lora", "no safetensors files, needed for demo-lora"),
+        (Path.unlink, "worker-video/tiny/tokenizer/tokenizer.json", "No such file.*listed"),
+        (shutil.rmtree, "worker-video/tiny/scheduler", "no configuration"),
+        (shutil.rmtree, "worker-video/tiny-lora", "no safetensors files, needed for tiny-lora"),
         (Path.unlink, RIFE, r"No such file or directory, listed in .*lock\.json"),
     ],
 )
@@ -112,7 +112,7 @@ def test_what_is_not_as_it_was_put_there_is_named(
 def test_another_build_of_the_same_size_is_found(models_dir: Path) -> None:
     """A folder from elsewhere, with whole files and none of them the locked ones."""
     lock = Lock.read(models_dir / LOCK)
-    record = lock.repos["worker-video/demo"].files["unet/config.json"]
+    record = lock.repos["worker-video/tiny"].files["unet/config.json"]
     record.sha256 = "0" * 64
     lock.write(models_dir / LOCK)
 
@@ -128,7 +128,7 @@ def test_without_a_lock_the_files_themselves_are_all_that_is_looked_at(models_di
 
 def test_repositories_that_the_lock_does_not_know_are_left_alone(models_dir: Path) -> None:
     lock = Lock.read(models_dir / LOCK)
-    del lock.repos["worker-video/demo"]
+    del lock.repos["worker-video/tiny"]
     lock.write(models_dir / LOCK)
     longer(models_dir / SCHEDULER)
     check(models_dir)
@@ -153,11 +153,11 @@ def test_models_that_are_made_go_into_the_lock_that_is_there(tmp_path: Path) -> 
         {"repos": {"o/n": {"commit": "1" * 40, "files": {"a": {"size": 1, "sha256": "2"}}}}}
     )
     before.write(tmp_path / LOCK)
-    build_models(tmp_path, [MANIFEST.find("demo")])
+    build_models(tmp_path, [MANIFEST.find("tiny")])
     after = Lock.read(tmp_path / LOCK)
     first = (tmp_path / LOCK).read_bytes()
-    build_models(tmp_path, [MANIFEST.find("demo")])
+    build_models(tmp_path, [MANIFEST.find("tiny")])
 
     assert after.repos["o/n"] == before.repos["o/n"]
-    assert "unet/config.json" in after.repos["worker-video/demo"].files
+    assert "unet/config.json" in after.repos["worker-video/tiny"].files
     assert (tmp_path / LOCK).read_bytes() == first

@@ -222,7 +222,7 @@ def test_every_model_of_the_manifest_says_what_it_needs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("models", "tools"), [(["demo"], 0), (["wan2.1"], 2), (["demo", "wan2.1"], 2)]
+    ("models", "tools"), [(["tiny"], 0), (["wan2.1"], 2), (["tiny", "wan2.1"], 2)]
 )
 def test_tools_come_along_with_weights_that_mean_something(models: list[str], tools: int) -> None:
     assert len(choose(load_manifest(), models).tools) == tools

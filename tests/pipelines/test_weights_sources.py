@@ -276,10 +276,10 @@ def test_a_cached_pickle_is_left_alone_and_the_log_says_what_to_do(
     files = published(tiny_models, ZEROSCOPE)
     files[f"{UNET}.bin"] = files.pop(f"{UNET}.safetensors")
     house.cache_published(ZEROSCOPE, files)
-    house.bake("worker-video/demo")
-    house.bake("worker-video/demo-motion-adapter")
+    house.bake("worker-video/tiny")
+    house.bake("worker-video/tiny-motion-adapter")
 
-    with pytest.raises(UnknownModel, match="zeroscope'; present are: demo"):
+    with pytest.raises(UnknownModel, match="zeroscope'; present are: tiny"):
         build_pipelines(house.settings(default_model="zeroscope"))
     assert f"{ZEROSCOPE}: in the model cache, but of no use: {ZEROSCOPE}: {UNET}.bin is a" in said(
         caplog

@@ -25,7 +25,7 @@ from tests.pipelines.conftest import Studio, sources_of
 pytestmark = pytest.mark.real
 
 MANIFEST = load_manifest()
-DEMO = MANIFEST.find("demo")
+TINY = MANIFEST.find("tiny")
 IMAGES = ("ip_adapter_image", "controlnet_images")
 IP_ADAPTER = {"ip_adapter_id": "ip-adapter_sd15", "media": ("ip_adapter_image",)}
 CONTROLNET: dict[str, Any] = {"controlnet": "openpose", "media": ("controlnet_images",)}
@@ -35,10 +35,10 @@ EVERYTHING: dict[str, Any] = {
     "motion_lora_strength": (0.7, 0.4),
     "adapter_lora": "v3_sd15_adapter",
     "domain_lora_scale": 0.5,
-    "lora_models": ("demo-lora",),
+    "lora_models": ("tiny-lora",),
     "lora_strength": (0.6,),
-    "ip_adapter_id": "demo-ip-adapter",
-    "controlnet": "demo-controlnet",
+    "ip_adapter_id": "tiny-ip-adapter",
+    "controlnet": "tiny-controlnet",
     "use_improved_sampling": True,
 }
 #: Of each pair both differ from each other and from a plain clip.
@@ -99,17 +99,17 @@ def frames(studio: Studio, task: Task, **given: Any) -> Any:
     media, media_seed = given.pop("media", ()), given.pop("media_seed", 0)
     # Enough noise in a source video that what the network makes of it is seen.
     strength = {"strength": 1.0} if task is Task.VIDEO2VIDEO else {}
-    settled = studio.request("demo", task, media=media, **strength, **given)
+    settled = studio.request("tiny", task, media=media, **strength, **given)
     return np.concatenate(list(studio.clip(settled, media_seed=media_seed).chunks))
 
 
 @contextmanager
 def dressed(studio: Studio, **given: Any) -> Iterator[Any]:
-    """The demo model's pipeline as it is for one call."""
-    request = studio.request("demo", Task.TEXT2VIDEO, media=IMAGES, **given)
+    """The tiny model's pipeline as it is for one call."""
+    request = studio.request("tiny", Task.TEXT2VIDEO, media=IMAGES, **given)
     model = studio.room.load(request)
     adapters = chosen(
-        request, model=DEMO, choices=Choices(MANIFEST), models_dir=studio.loader.models_dir
+        request, model=TINY, choices=Choices(MANIFEST), models_dir=studio.loader.models_dir
     )
     pipeline = pipeline_with(model, request.task, adapters.controlnet)
     pixels = np.zeros((3, 64, 64, 3), np.uint8)
@@ -164,14 +164,14 @@ def test_a_motion_module_of_another_width_is_refused_before_anything_is_changed(
         motion_num_attention_heads=1,
         motion_norm_num_groups=2,
     )
-    narrow.save_pretrained(tmp_path / "worker-video/demo-motion-adapter-v3")
-    request = studio.request("demo", Task.TEXT2VIDEO, motion_module="v3_sd15_mm")
+    narrow.save_pretrained(tmp_path / "worker-video/tiny-motion-adapter-v3")
+    request = studio.request("tiny", Task.TEXT2VIDEO, motion_module="v3_sd15_mm")
     pipeline = studio.room.load(request).pipeline(request.task)
     layers = list(pipeline.unet.modules())
-    module = chosen(request, model=DEMO, choices=Choices(MANIFEST), models_dir=tmp_path)
+    module = chosen(request, model=TINY, choices=Choices(MANIFEST), models_dir=tmp_path)
 
     with (
-        pytest.raises(ModelNotLoaded, match="demo-v3_sd15_mm: ValueError: motion layers of"),
+        pytest.raises(ModelNotLoaded, match="tiny-v3_sd15_mm: ValueError: motion layers of"),
         moved_by(pipeline, module.motion_module),
     ):
         pass
@@ -194,7 +194,7 @@ def test_a_motion_modules_figures_go_over_the_apis_and_under_the_callers(
 ) -> None:
     request = GenerationRequest(
         task=Task.TEXT2VIDEO,
-        model="demo",
+        model="tiny",
         parameters=Parameters(motion_module=module, **said),
         defaults=Parameters(num_inference_steps=20, guidance_scale=7.0),
     )
@@ -217,8 +217,8 @@ def test_the_published_models_have_modelslabs_names() -> None:
 def test_an_adapter_that_reads_an_image_does_nothing_without_one_and_says_so(
     studio: Studio,
 ) -> None:
-    lonely = studio.request("demo", Task.TEXT2VIDEO, ip_adapter_id="ip-adapter_sd15")
-    unnamed = studio.request("demo", Task.TEXT2VIDEO, media=("controlnet_images",))
+    lonely = studio.request("tiny", Task.TEXT2VIDEO, ip_adapter_id="ip-adapter_sd15")
+    unnamed = studio.request("tiny", Task.TEXT2VIDEO, media=("controlnet_images",))
 
     assert "ip_adapter_id: does nothing without ip_adapter_image, ignored" in lonely.warnings
     assert lonely.parameters.ip_adapter_id is None
@@ -235,7 +235,7 @@ def test_improved_sampling_goes_through_all_steps_three_times(
     heard: list[tuple[int, int]] = []
     given: dict[str, Any] = {"strength": strength} if strength else {}
     request = studio.request(
-        "demo", task, num_inference_steps=4, use_improved_sampling=True, **given
+        "tiny", task, num_inference_steps=4, use_improved_sampling=True, **given
     )
     studio.clip(request, on_step=lambda done, total: heard.append((done, total)))
 
@@ -260,7 +260,7 @@ def test_the_noise_between_rounds_is_diffusers_own_but_for_its_seed(studio: Stud
 
 @pytest.mark.parametrize("shape", [(1, 1, 5, 6, 7), (1, 1, 1, 8, 8)])
 def test_our_filter_is_diffusers_own(studio: Studio, shape: tuple[int, ...]) -> None:
-    request = studio.request("demo", Task.TEXT2VIDEO)
+    request = studio.request("tiny", Task.TEXT2VIDEO)
     pipeline = studio.room.load(request).pipeline(request.task)
     theirs = pipeline._get_free_init_freq_filter(shape, "cpu", "butterworth", 4, 0.25, 0.25)
     ours = free_init._slow(torch.Size(shape), torch.device("cpu"))
@@ -290,7 +290,7 @@ def test_a_controlnet_reads_any_number_of_images_spread_over_the_frames(
 ) -> None:
     rng = np.random.default_rng(1)
     images = [Image.fromarray(rng.integers(0, 256, (64, 64, 3), np.uint8)) for _ in range(count)]
-    request = studio.request("demo", task, **CONTROLNET)
+    request = studio.request("tiny", task, **CONTROLNET)
     frames = np.zeros((3, 64, 64, 3), np.uint8)
 
     def made(given: list[Image.Image]) -> Any:

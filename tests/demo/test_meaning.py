@@ -1,0 +1,138 @@
+"""What is asked for is what is seen: the embedded model through the worker, measured in its frames.
+
+Each finding is of several clips together, and the bounds leave room for machines that round
+otherwise. `python -m builder.demo.evaluate` prints the whole figures.
+"""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from builder.demo import evaluate
+from builder.demo.captions import new_caption
+from builder.demo.drawing import clip
+from builder.demo.judging import Score, judge
+from builder.demo.measuring import Frames, measure
+from builder.demo.scenes import Scene, scene
+from builder.demo.serving import Guide, Product, as_bytes, psnr
+from builder.demo.unseen import unseen_scenes
+
+pytestmark = pytest.mark.real
+
+STRENGTHS = (0.2, 0.4, 0.6, 0.8, 1.0)
+
+
+@pytest.fixture(scope="module")
+def worker(tmp_path_factory: pytest.TempPathFactory) -> Product:
+    return Product(evaluate.MODEL, tmp_path_factory.mktemp("meaning"))
+
+
+def drawn(shape: str, color: str, motion: str, background: str = "black") -> Frames:
+    chance = np.random.default_rng(3)
+    shown = scene(chance, shapes=[shape], colors=[color], motion=motion, background=background)
+    return as_bytes(clip(shown, frames=17, width=128, height=128))
+
+
+def mean(values: Any) -> float:
+    return float(np.mean(list(values)))
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_the_prompt_is_followed_in_words_and_combinations_never_seen(
+    worker: Product, part: int
+) -> None:
+    chance, score = np.random.default_rng(part), Score()
+    for asked in unseen_scenes(24)[part::4]:
+        judge(score, asked, worker.make(new_caption(asked, chance)))
+
+    assert score.right["color"] >= 5, list(score.lines())
+    assert score.right["motion"] >= 4, list(score.lines())
+
+
+FIRSTS = [
+    ("star", "purple", "right", "black"),
+    ("circle", "red", "up", "white"),
+    ("square", "green", "left", "gray"),
+]
+
+
+def test_the_first_frame_is_the_image_and_the_rest_does_what_the_prompt_says(
+    worker: Product,
+) -> None:
+    score = Score()
+    for shape, color, motion, ground in FIRSTS:
+        image = drawn(shape, color, motion, ground)[0]
+        made = worker.make(f"a {shape} moving {motion}", Guide(first=image))
+        assert psnr(made[0], image) > 22
+        # The prompt says nothing of the colour: the image does.
+        seen = measure(made)
+        assert seen is not None
+        assert seen.color == color
+        score.count("motion", seen.motion == motion)
+
+    assert score.right["motion"] >= 2
+
+
+def test_the_last_frame_is_reached(worker: Product) -> None:
+    gained = []
+    for shape, color, motion, ground in FIRSTS[:2]:
+        shown = drawn(shape, color, motion, ground)
+        prompt = f"a {shape} moving {motion}"
+        held = worker.make(prompt, Guide(first=shown[0], last=shown[-1]))
+        free = worker.make(prompt, Guide(first=shown[0]))
+        assert psnr(held[-1], shown[-1]) > 20
+        gained.append(psnr(held[-1], shown[-1]) - psnr(free[-1], shown[-1]))
+
+    assert mean(gained) > 1
+
+
+def test_a_video_is_left_the_further_the_stronger(worker: Product) -> None:
+    sources = [drawn("circle", "blue", "right"), drawn("square", "orange", "up", "white")]
+    prompts = ["a yellow star moving down on a black background", "a green triangle growing"]
+    near = [
+        mean(
+            psnr(worker.make(prompt, Guide(video=source), strength=strength, seed=1), source)
+            for prompt, source in zip(prompts, sources, strict=True)
+        )
+        for strength in STRENGTHS
+    ]
+
+    assert near == sorted(near, reverse=True)
+    assert near[0] > near[-1] + 6
+
+
+def right(worker: Product, scenes: list[Scene], guidance: float) -> int:
+    """How many of color, motion and shape are right."""
+    chance, score = np.random.default_rng(6), Score()
+    for asked in scenes:
+        judge(score, asked, worker.make(new_caption(asked, chance), guidance_scale=guidance))
+    return sum(score.right[what] for what in ("color", "motion", "shape"))
+
+
+def test_guidance_has_the_prompt_followed_more_closely(worker: Product) -> None:
+    scenes = unseen_scenes(40)[:10]
+
+    assert right(worker, scenes, 6.0) > right(worker, scenes, 1.0)
+
+
+def test_a_negative_prompt_pushes_its_color_away(worker: Product) -> None:
+    """Where the prompt leaves the color open, it is the one that the seed likes best."""
+    pushed = 0
+    for seed in range(6):
+        plain = measure(worker.make("a circle standing still", seed=seed))
+        assert plain is not None
+        other = worker.make("a circle standing still", seed=seed, negative_prompt=plain.color)
+        seen = measure(other)
+        pushed += seen is not None and seen.color != plain.color
+
+    assert pushed >= 5
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_one_another_video(worker: Product) -> None:
+    first, again, other = (
+        worker.made("a pink star spinning", seed=seed).read_bytes() for seed in (1, 1, 2)
+    )
+
+    assert again == first
+    assert other != first
