@@ -61,7 +61,7 @@ class Phase:
     sizes: tuple[Size, ...]
 
 
-PHASES = (Phase(6_000, SMALL), Phase(9_500, ALL))
+PHASES = (Phase(6_000, SMALL), Phase(20_000, ALL))
 
 
 @dataclass(frozen=True)
