@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .scenes import COLORS, MOTIONS, SHAPES, Figure, Scene
+from .scenes import COLORS, MOTIONS, SHAPES, Figure, Scene, any_scene
 from .wordings import (
     COLOR_WORDS,
     GROUND_WORDS,
@@ -37,6 +37,16 @@ def held_out(shape: str, color: str, motion: str) -> bool:
 def trainable(scene: Scene) -> bool:
     """Whether none of its figures is a combination of the evaluation's."""
     return not any(held_out(one.shape, one.color, scene.motion) for one in scene.figures)
+
+
+def trainable_scene(
+    chance: np.random.Generator, *, width: float = 1.0, height: float = 1.0, two: float = 0.15
+) -> Scene:
+    """A scene of anything but what is held out; the rest is as for `any_scene`."""
+    while True:
+        made = any_scene(chance, width=width, height=height, two=two)
+        if trainable(made):
+            return made
 
 
 def caption(scene: Scene, chance: np.random.Generator) -> str:

@@ -32,36 +32,39 @@ ADAM_RATE = 2e-3
 SEED = 2027
 #: Clips in each worker's half of a batch.
 HALF = 32
-#: Encoded clips of a size to begin with, and more each step up to so many.
-BEGIN_WITH = 400
-MORE = 2
-MOST_CLIPS = 40_000
+#: How often a batch is of its phase's main size, and encoded clips of that and of each other one.
+MAIN = 0.75
+MAIN_CLIPS, OTHER_CLIPS = 20_000, 1_500
 #: Steps between two sheets.
 SHEET_EVERY = 500
-
-#: Fewer tokens first: what words mean is learnt on small frames at half the price.
-SMALL = (Size(96, 96, 17),)
-ALL = (
-    *(Size(128, 128, 17),) * 8,
-    Size(96, 96, 17),
-    Size(128, 96, 17),
-    Size(96, 128, 17),
-    Size(160, 96, 17),
-    Size(160, 128, 17),
-    Size(128, 128, 9),
-    Size(128, 128, 25),
-)
 
 
 @dataclass(frozen=True)
 class Phase:
-    """Up to which step, and the sizes of its batches: one that stands there twice comes twice."""
+    """Up to which step, the size of most batches, and those of the rest."""
 
     until: int
-    sizes: tuple[Size, ...]
+    main: Size
+    others: tuple[Size, ...] = ()
 
 
-PHASES = (Phase(6_000, SMALL), Phase(20_000, ALL))
+#: Fewer tokens first: what words mean is learnt on small frames at half the price.
+PHASES = (
+    Phase(6_000, Size(96, 96, 17)),
+    Phase(
+        17_000,
+        Size(128, 128, 17),
+        (
+            Size(96, 96, 17),
+            Size(128, 96, 17),
+            Size(96, 128, 17),
+            Size(160, 96, 17),
+            Size(160, 128, 17),
+            Size(128, 128, 9),
+            Size(128, 128, 25),
+        ),
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,7 @@ class Denoising:
             {"transformer": networks.transformer(), **reading.trained()}
         )
         self._vae = vae.eval().requires_grad_(False)
+        self._crew = crew
         self._folder = folder
         self._shelves: dict[Size, Shelf] = {}
         self.learner = Learner(
@@ -107,10 +111,7 @@ class Denoising:
         for telling, pace in self.learner.paces(self.steps):
             losses.append(self._one())
             if telling:
-                clips = sum(len(shelf.scenes) for shelf in self._shelves.values())
-                self.learner.log.say(
-                    f"denoiser {pace}; loss {np.mean(losses[-100:]):.4f}, {clips} clips"
-                )
+                self.learner.log.say(f"denoiser {pace}; loss {np.mean(losses[-100:]):.4f}")
             if self.learner.step % SHEET_EVERY == 0:
                 self._sheet()
 
@@ -139,14 +140,15 @@ class Denoising:
             return self.learner.learn(self._loss, halves, share=1 - self.learner.step / self.steps)
 
     def _shelf(self, chance: np.random.Generator) -> Shelf:
-        """Encoded clips of a size that the phase has, a few more each time."""
+        """Encoded clips of a size that the phase has."""
         phase = next(phase for phase in PHASES if self.learner.step < phase.until)
-        size = phase.sizes[chance.integers(len(phase.sizes))]
-        shelf = self._shelves.setdefault(size, Shelf(size))
-        count = len(shelf.scenes)
-        more = BEGIN_WITH - count if count < BEGIN_WITH else MORE if count < MOST_CLIPS else 0
-        for start in range(0, more, 16):
-            shelf.add(self._vae, chance, min(16, more - start))
+        other = phase.others and chance.random() > MAIN
+        size = phase.others[chance.integers(len(phase.others))] if other else phase.main
+        if size not in self._shelves:
+            name = f"clips-{size.width}x{size.height}x{size.frames}.pt"
+            self._shelves[size] = Shelf(size, self._folder / name)
+        shelf = self._shelves[size]
+        shelf.fill(self._vae, OTHER_CLIPS if other else MAIN_CLIPS, self._crew.workers)
         return shelf
 
     def _loss(self, half: Half) -> torch.Tensor:

@@ -16,11 +16,9 @@ import numpy as np
 from tqdm import tqdm
 
 from .captions import new_caption
-from .drawing import clip
 from .judging import Score, judge
 from .measuring import Frames, measure
-from .scenes import Scene
-from .serving import Guide, Product, as_bytes, psnr
+from .serving import Guide, Product, frames_of, psnr
 from .unseen import unseen_scenes
 
 MODEL = Path("models/worker-video/demo")
@@ -31,8 +29,6 @@ STRENGTHS = (0.1, 0.3, 0.5, 0.7, 0.9)
 GUIDANCES = (1.0, 6.0)
 #: A prompt that leaves the color open.
 OPEN = "a circle standing still"
-#: Of the frames that are given.
-WIDTH, HEIGHT, FRAMES = 128, 128, 17
 
 
 class Maker(Protocol):
@@ -76,14 +72,14 @@ def images(worker: Maker, said: Mapping[str, Any]) -> Iterator[str]:
     chance = np.random.default_rng(2)
     firsts, lasts, score = [], [], Score()
     for asked in tqdm(unseen_scenes(IMAGES), unit="clip"):
-        drawn, prompt = _drawn(asked), new_caption(asked, chance)
-        made = worker.make(prompt, Guide(first=drawn[0]), **said)
-        firsts.append(psnr(made[0], drawn[0]))
+        shown, prompt = frames_of(asked), new_caption(asked, chance)
+        made = worker.make(prompt, Guide(first=shown[0]), **said)
+        firsts.append(psnr(made[0], shown[0]))
         if len(asked.figures) == 1:
             seen = measure(made)
             score.count("motion from an image", seen is not None and seen.motion == asked.motion)
-        made = worker.make(prompt, Guide(first=drawn[0], last=drawn[-1]), **said)
-        lasts.append(psnr(made[-1], drawn[-1]))
+        made = worker.make(prompt, Guide(first=shown[0], last=shown[-1]), **said)
+        lasts.append(psnr(made[-1], shown[-1]))
     yield f"first frame kept: {np.mean(firsts):.1f} dB, at least {min(firsts):.1f}"
     yield from score.lines()
     yield f"last frame reached: {np.mean(lasts):.1f} dB, at least {min(lasts):.1f}"
@@ -94,7 +90,7 @@ def videos(worker: Maker, said: Mapping[str, Any]) -> Iterator[str]:
     scenes = unseen_scenes(2 * VIDEOS + 1)[: 2 * VIDEOS]
     near: dict[float, list[float]] = {strength: [] for strength in STRENGTHS}
     for shown, asked in tqdm(list(zip(scenes[:VIDEOS], scenes[VIDEOS:], strict=True)), unit="clip"):
-        source, prompt = _drawn(shown), new_caption(asked, np.random.default_rng(3))
+        source, prompt = frames_of(shown), new_caption(asked, np.random.default_rng(3))
         for strength in STRENGTHS:
             made = worker.make(prompt, Guide(video=source), strength=strength, seed=1, **said)
             near[strength].append(psnr(made, source))
@@ -124,10 +120,6 @@ def negatives(worker: Maker, said: Mapping[str, Any]) -> Iterator[str]:
             pushed = seen is not None and seen.color != plain.color
             score.count("another color with a negative prompt", pushed)
     yield from score.lines()
-
-
-def _drawn(scene: Scene) -> Frames:
-    return as_bytes(clip(scene, frames=FRAMES, width=WIDTH, height=HEIGHT))
 
 
 if __name__ == "__main__":

@@ -1,18 +1,28 @@
-"""Clips as the transformer sees them: encoded once, kept, and more of them as training goes on."""
+"""Clips as the transformer sees them: encoded once, and kept."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from .batches import as_tensor
-from .captions import trainable
+from .captions import trainable_scene
 from .drawing import clip
-from .scenes import Scene, any_scene
+from .run import load, save
+from .scenes import Scene
+
+SEED = 2027
+#: Clips that are drawn and encoded at a time, and such pieces between two savings.
+PIECE = 16
+SAVE_EVERY = 128
 
 #: How often the last image stands at the clip's last frame; else at one of the few before it,
 #: as for a clip that is cut short.
@@ -29,31 +39,37 @@ class Size:
     frames: int
 
 
-@dataclass
 class Shelf:
-    """Encoded clips of one size.
+    """Encoded clips of one size, enough of them to be learnt from.
 
     `clips` (N, channels, frames, rows, columns) and `lasts` (N, channels, 1, rows, columns) are
-    normalised, float16; `at` (N) is the frame that a last image was taken from.
+    normalised, float16; `at` (N) is the frame that a last image was taken from. Of few clips the
+    transformer learns by heart which shape is at which place, and need not read which is wanted.
     """
 
-    size: Size
-    scenes: list[Scene] = field(default_factory=list)
-    clips: list[torch.Tensor] = field(default_factory=list)
-    lasts: list[torch.Tensor] = field(default_factory=list)
-    at: list[int] = field(default_factory=list)
+    def __init__(self, size: Size, path: Path) -> None:
+        """Takes the clips that the file at `path` has kept."""
+        self.size = size
+        self._path = path
+        kept = load(path) or {"clips": torch.empty(0), "lasts": torch.empty(0)}
+        self.clips: torch.Tensor = kept["clips"]
+        self.lasts: torch.Tensor = kept["lasts"]
+        self.scenes: list[Scene] = []
+        self.at: list[int] = []
+        self._name(len(self.clips))
 
-    def add(self, vae: Any, chance: np.random.Generator, count: int) -> None:
-        """Draw and encode `count` more."""
-        scenes = [_scene(chance, self.size) for _ in range(count)]
-        at = [_last(chance, self.size.frames) for _ in scenes]
-        shown = drawn(scenes, self.size)
-        lasts = torch.stack([shown[index, :, [frame]] for index, frame in enumerate(at)])
-        clips, single = encoded(vae, shown), encoded(vae, lasts)
-        self.scenes += scenes
-        self.clips += list(clips.half())
-        self.lasts += list(single.half())
-        self.at += at
+    def fill(self, vae: Any, count: int, workers: Executor) -> None:
+        """Draw and encode until there are `count`, and keep them; they are the same in any run."""
+        missing = range(len(self.clips), count, PIECE)
+        name = f"clips of {self.size.width}x{self.size.height}x{self.size.frames}"
+        with tqdm(desc=name, total=len(missing) * PIECE, unit="clip", disable=None) as bar:
+            for first in range(0, len(missing), SAVE_EVERY):
+                made = []
+                starts = missing[first : first + SAVE_EVERY]
+                for piece in workers.map(partial(_piece, vae, self.size), starts):
+                    made.append(piece)
+                    bar.update(PIECE)
+                self._add(made)
 
     def take(
         self, chance: np.random.Generator, count: int
@@ -62,10 +78,40 @@ class Shelf:
         places = chance.integers(len(self.scenes), size=count)
         return (
             [self.scenes[place] for place in places],
-            torch.stack([self.clips[place] for place in places]).float(),
-            torch.stack([self.lasts[place] for place in places]).float(),
+            self.clips[places].float(),
+            self.lasts[places].float(),
             torch.tensor([self.at[place] for place in places]),
         )
+
+    def _add(self, pieces: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> None:
+        before = [(self.clips, self.lasts)] if len(self.clips) else []
+        clips, lasts = zip(*before, *pieces, strict=True)
+        self.clips, self.lasts = torch.cat(clips), torch.cat(lasts)
+        self._name(len(self.clips))
+        save(self._path, {"clips": self.clips, "lasts": self.lasts})
+
+    def _name(self, count: int) -> None:
+        for start in range(len(self.scenes), count, PIECE):
+            scenes, at = _scenes(self.size, start)
+            self.scenes += scenes
+            self.at += at
+
+
+def _piece(vae: Any, size: Size, start: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The encoded clips from `start` on, and their last images."""
+    scenes, at = _scenes(size, start)
+    shown = drawn(scenes, size)
+    lasts = torch.stack([shown[index, :, [frame]] for index, frame in enumerate(at)])
+    return encoded(vae, shown).half(), encoded(vae, lasts).half()
+
+
+def _scenes(size: Size, start: int) -> tuple[list[Scene], list[int]]:
+    """The scenes from `start` on, and the frames of their last images."""
+    chance = np.random.default_rng([SEED, size.width, size.height, size.frames, start])
+    side = min(size.width, size.height)
+    width, height = size.width / side, size.height / side
+    scenes = [trainable_scene(chance, width=width, height=height) for _ in range(PIECE)]
+    return scenes, [_last(chance, size.frames) for _ in scenes]
 
 
 def drawn(scenes: Sequence[Scene], size: Size) -> torch.Tensor:
@@ -105,14 +151,6 @@ def set_statistics(vae: Any, shown: torch.Tensor) -> None:
 
 def _channels(values: torch.Tensor) -> torch.Tensor:
     return values.view(1, -1, 1, 1, 1)
-
-
-def _scene(chance: np.random.Generator, size: Size) -> Scene:
-    side = min(size.width, size.height)
-    while True:
-        made = any_scene(chance, width=size.width / side, height=size.height / side)
-        if trainable(made):
-            return made
 
 
 def _last(chance: np.random.Generator, frames: int) -> int:

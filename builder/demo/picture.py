@@ -12,11 +12,10 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 
-from .drawing import clip
-from .evaluate import FRAMES, HEIGHT, MODEL, WIDTH
+from .evaluate import MODEL
 from .measuring import Frames
 from .scenes import scene
-from .serving import Guide, Product, as_bytes
+from .serving import HEIGHT, WIDTH, Guide, Product, frames_of
 
 PICTURE = Path("docs/demo.gif")
 COLUMNS = 4
@@ -90,7 +89,7 @@ def _made(worker: Product, cell: Cell, seed: int) -> tuple[Cell, Frames]:
 def _drawn(shape: str, color: str, motion: str, ground: str) -> Frames:
     chance = np.random.default_rng(5)
     shown = scene(chance, shapes=[shape], colors=[color], motion=motion, background=ground)
-    return as_bytes(clip(shown, frames=FRAMES, width=WIDTH, height=HEIGHT))
+    return frames_of(shown)
 
 
 def _sheets(clips: list[tuple[str, Frames]]) -> Iterator[Image.Image]:

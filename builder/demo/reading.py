@@ -14,9 +14,9 @@ import numpy as np
 import torch
 
 from . import networks
-from .captions import trainable, whole_caption, words
+from .captions import trainable_scene, whole_caption, words
 from .run import Crew, Learner, Log
-from .scenes import COLORS, MOTIONS, SHAPES, Scene, any_scene
+from .scenes import COLORS, MOTIONS, SHAPES, Scene
 
 STEPS = 1_500
 #: Texts in each worker's half of a batch.
@@ -68,10 +68,7 @@ class Texts:
 
 def some_texts(chance: np.random.Generator, count: int) -> Texts:
     """So many, that say of every figure what it is and does, and of nothing that is held out."""
-    scenes: list[Scene] = []
-    while len(scenes) < count:
-        made = any_scene(chance, two=TWO)
-        scenes += [made] if trainable(made) else []
+    scenes = [trainable_scene(chance, two=TWO) for _ in range(count)]
     return Texts([whole_caption(scene, chance) for scene in scenes], scenes)
 
 

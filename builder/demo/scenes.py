@@ -130,24 +130,23 @@ def scene(
         min(chance.uniform(*SIZES[name]), room / SHAPES[shape])
         for shape, name in zip(shapes, sizes, strict=True)
     ]
-    extent = max(radius * SHAPES[shape] for shape, radius in zip(shapes, radii, strict=True))
+    extents = [radius * SHAPES[shape] for shape, radius in zip(shapes, radii, strict=True)]
     # Two begin at the same height where they go up or down.
-    level = _begin(chance, extent, along, height)
-    figures = tuple(
-        Figure(
-            shape=shape,
-            color=color,
-            size=name,
-            radius=radius,
-            x=part * place + _begin(chance, radius * SHAPES[shape], across, part),
-            y=level if along else _begin(chance, radius * SHAPES[shape], along, height),
-            reach=reach,
+    level = _begin(chance, max(extents), along, height)
+    begins = [
+        (
+            part * place + _begin(chance, extent, across, part),
+            level if along else _begin(chance, extent, along, height),
         )
-        for place, (shape, color, name, radius) in enumerate(
-            zip(shapes, colors, sizes, radii, strict=True)
+        for place, extent in enumerate(extents)
+    ]
+    figures = [
+        Figure(shape, color, name, radius, x, y, reach)
+        for shape, color, name, radius, (x, y) in zip(
+            shapes, colors, sizes, radii, begins, strict=True
         )
-    )
-    return Scene(figures, motion, background)
+    ]
+    return Scene(tuple(figures), motion, background)
 
 
 def any_scene(

@@ -20,10 +20,13 @@ from PIL import Image
 from src.bootstrap import build_worker
 from src.config import Settings
 
-from .drawing import Array
+from .drawing import Array, clip
 from .measuring import Frames
+from .scenes import Scene
 
 NAME = "demo"
+#: Of the clips that jobs are given.
+WIDTH, HEIGHT, FRAMES = 128, 128, 17
 #: The packaged line, with weights from wherever they are to be tried.
 _MANIFEST = """\
 [models.{name}]
@@ -102,6 +105,11 @@ def read_file(path: Path) -> Frames:
     done = subprocess.run(command, capture_output=True, check=True)  # noqa: S603 - all ours
     width, height = map(int, _SIZE.findall(done.stderr.decode())[0])
     return np.frombuffer(done.stdout, np.uint8).reshape(-1, height, width, 3)
+
+
+def frames_of(scene: Scene) -> Frames:
+    """The scene as it is drawn, in the size that jobs are given."""
+    return as_bytes(clip(scene, frames=FRAMES, width=WIDTH, height=HEIGHT))
 
 
 def as_bytes(frames: Array) -> Frames:

@@ -10,26 +10,23 @@ import numpy as np
 import pytest
 
 from builder.demo import evaluate
-from builder.demo.drawing import clip
 from builder.demo.evaluate import images, prompts, videos
 from builder.demo.judging import Score, judge
 from builder.demo.measuring import Frames
 from builder.demo.scenes import Scene, scene
-from builder.demo.serving import Guide, as_bytes, psnr, read_file
+from builder.demo.serving import Guide, frames_of, psnr, read_file
 from builder.demo.unseen import unseen_scenes
 
 COUNT = 20
-
-
-def drawn(of: Scene) -> Frames:
-    return as_bytes(clip(of, frames=17, width=128, height=128))
 
 
 class Painter:
     """Draws the scenes that are asked for, one after the other; remembers what it was told."""
 
     def __init__(self, scenes: list[Scene], times: int = 1) -> None:
-        self._clips: Iterator[Frames] = (drawn(of) for of in cycle(scenes) for _ in range(times))
+        self._clips: Iterator[Frames] = (
+            frames_of(of) for of in cycle(scenes) for _ in range(times)
+        )
         self.told: list[tuple[str, Guide | None, dict[str, Any]]] = []
 
     def make(self, prompt: str, guide: Guide | None = None, **fields: Any) -> Frames:
@@ -73,7 +70,7 @@ def test_clips_of_something_else_are_wrong() -> None:
     asked = [one for one in unseen_scenes(40) if len(one.figures) == 1]
     asked = [one for one in asked if (one.figures[0].shape, one.motion) != ("star", "still")]
     for one in asked:
-        judge(score, one, drawn(other))
+        judge(score, one, frames_of(other))
     assert score.share("motion") < 0.3
     assert score.share("shape") < 0.5
     assert score.share("color") < 0.3
@@ -121,7 +118,7 @@ def test_what_is_given_decides_the_endpoint(guide: Guide, endpoint: str, names: 
 
 
 def test_a_file_is_read_as_it_was_written(tmp_path: Path) -> None:
-    frames = drawn(unseen_scenes(1)[0])
+    frames = frames_of(unseen_scenes(1)[0])
     path = tmp_path / "clip.mp4"
     writer = imageio_ffmpeg.write_frames(
         str(path), (128, 128), fps=8, macro_block_size=1, output_params=["-crf", "10"]

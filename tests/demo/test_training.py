@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from builder.demo import autoencoding, denoising, model, networks, polishing, reading
+from builder.demo import autoencoding, denoising, latents, model, networks, polishing, reading
 from builder.demo.autoencoding import Autoencoding
 from builder.demo.batches import windows
 from builder.demo.captions import trainable
@@ -21,7 +21,7 @@ from builder.demo.scenes import any_scene
 #: Under autocast a norm's weights are float32, its input is not.
 pytestmark = pytest.mark.filterwarnings("ignore:Mismatch dtype:UserWarning")
 
-SMALL = Size(64, 64, 9)
+SMALL, SMALLER = Size(64, 64, 9), Size(64, 32, 9)
 
 
 @pytest.fixture(autouse=True)
@@ -50,8 +50,9 @@ def briefly(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     monkeypatch.setattr(reading, "STEPS", 4)
     monkeypatch.setattr(reading, "HALF", 2)
-    monkeypatch.setattr(denoising, "PHASES", (denoising.Phase(4, (SMALL,)),))
-    monkeypatch.setattr(denoising, "BEGIN_WITH", 4)
+    monkeypatch.setattr(denoising, "PHASES", (denoising.Phase(4, SMALL, (SMALLER,)),))
+    monkeypatch.setattr(denoising, "MAIN_CLIPS", 4)
+    monkeypatch.setattr(denoising, "OTHER_CLIPS", 4)
     monkeypatch.setattr(denoising, "HALF", 2)
 
 
@@ -128,17 +129,18 @@ def test_a_first_frame_is_encoded_as_the_image_that_it_is(vae: Any) -> None:
 def test_latents_are_about_0_and_1_and_come_back(vae: Any) -> None:
     shown = some_clips(8)
     set_statistics(vae, shown)
-    latents = encoded(vae, shown)
-    assert latents.mean((0, 2, 3, 4)).abs().max() < 0.05
-    assert latents.std((0, 2, 3, 4)).max() < 1.1
+    values = encoded(vae, shown)
+    assert values.mean((0, 2, 3, 4)).abs().max() < 0.05
+    assert values.std((0, 2, 3, 4)).max() < 1.1
     with torch.no_grad():
         straight = vae.decode(vae.encode(shown).latent_dist.mode()).sample.clamp(-1, 1)
-    assert (decoded(vae, latents) - straight).abs().mean() < 0.02
+    assert (decoded(vae, values) - straight).abs().mean() < 0.02
 
 
-def test_a_shelf_takes_what_may_be_trained_on(vae: Any) -> None:
-    shelf = Shelf(Size(64, 96, 17))
-    shelf.add(vae, np.random.default_rng(0), 6)
+def test_a_shelf_takes_what_may_be_trained_on(tmp_path: Path, crew: Crew, vae: Any) -> None:
+    shelf = Shelf(Size(64, 96, 17), tmp_path / "clips.pt")
+    shelf.fill(vae, 6, crew.workers)
+    assert len(shelf.scenes) == latents.PIECE
     assert all(trainable(scene) for scene in shelf.scenes)
     scenes, shown, lasts, at = shelf.take(np.random.default_rng(1), 4)
     assert len(scenes) == 4
@@ -147,13 +149,22 @@ def test_a_shelf_takes_what_may_be_trained_on(vae: Any) -> None:
     assert ((at >= 9) & (at <= 16)).all()
 
 
-def test_a_last_image_is_the_frame_that_it_says(vae: Any) -> None:
-    shelf = Shelf(SMALL)
-    shelf.add(vae, np.random.default_rng(0), 5)
+def test_a_shelf_keeps_its_clips_and_knows_what_they_show(
+    tmp_path: Path, crew: Crew, vae: Any
+) -> None:
+    count = 2 * latents.PIECE
+    first = Shelf(SMALL, tmp_path / "clips.pt")
+    first.fill(vae, latents.PIECE, crew.workers)
+    shelf = Shelf(SMALL, tmp_path / "clips.pt")
+    assert shelf.scenes == first.scenes
+    shelf.fill(vae, count, crew.workers)
+    assert torch.equal(shelf.clips[: latents.PIECE], first.clips)
+    assert len(set(map(repr, shelf.scenes))) == len(shelf.clips) == len(shelf.lasts) == count
     shown = drawn(shelf.scenes, SMALL)
     for index, frame in enumerate(shelf.at):
-        image = encoded(vae, shown[index : index + 1, :, [frame]])
-        assert torch.allclose(shelf.lasts[index].float(), image[0], atol=0.05)
+        clip, image = shown[[index]], shown[[index]][:, :, [frame]]
+        assert torch.allclose(shelf.clips[index].float(), encoded(vae, clip)[0], atol=0.05)
+        assert torch.allclose(shelf.lasts[index].float(), encoded(vae, image)[0], atol=0.05)
 
 
 @pytest.mark.usefixtures("briefly")
@@ -195,6 +206,7 @@ def test_a_denoiser_goes_on_where_it_was_stopped(tmp_path: Path, crew: Crew, vae
     first = Denoising(tmp_path, crew, log, vae=vae, reading=Reading(tmp_path, crew, log))
     first.train()
     assert first.learner.step == 4
+    assert (tmp_path / "clips-64x64x9.pt").is_file()
     again = Denoising(tmp_path, crew, log, vae=vae, reading=Reading(tmp_path, crew, log))
     assert again.learner.step == 4
     for one, other in zip(first.network.parameters(), again.network.parameters(), strict=True):
@@ -243,12 +255,12 @@ def test_polishing_changes_the_decoder_and_no_latents(
     monkeypatch.setattr(polishing, "STEPS", 2)
     monkeypatch.setattr(polishing, "SIZES", ((SMALL, 1),))
     shown = some_clips(1)
-    before, latents = vae.decoder.conv_in.conv.weight.clone(), encoded(vae, shown)
+    before, values = vae.decoder.conv_in.conv.weight.clone(), encoded(vae, shown)
     run = polishing.Polishing(tmp_path, crew, Log(tmp_path / "log.txt"), vae=vae)
     run.train()
     run.wear()
     assert not torch.equal(before, vae.decoder.conv_in.conv.weight)
-    assert torch.equal(latents, encoded(vae, shown))
+    assert torch.equal(values, encoded(vae, shown))
 
 
 def test_an_outline_that_is_off_is_worse_than_a_shade() -> None:
