@@ -76,7 +76,7 @@ def main(case: str, models: str, size: str, cache: str) -> Figures:
 
 
 def write_tiny(models: Path) -> None:
-    """Write the embedded model beside the mid-size one, if it is not there."""
+    """Write the tiny model beside the mid-size one, if it is not there."""
     folder = models / MODELS["tiny"][0]
     if not folder.is_dir():
         command = [sys.executable, "-m", "builder.tiny_models", str(folder), "tiny"]
