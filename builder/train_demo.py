@@ -58,11 +58,12 @@ def run(folder: Path, target: Path, *, train: bool) -> None:
     denoising = Denoising(folder, crew, log, vae=vae, reading=reading)
     if train:
         denoising.train()
-    polishing = Polishing(folder, crew, log, vae=vae)
+    pipeline = denoising.trained()
+    polishing = Polishing(folder, crew, log, pipeline=pipeline)
     if train:
         polishing.train()
     polishing.wear()
-    size = model.write(denoising.trained(), target)
+    size = model.write(pipeline, target)
     Shelf(target.parent.parent).put_made("/".join(target.parts[-2:]))
     log.say(
         f"{target}: {size} bytes, autoencoder {autoencoding.learner.step} steps, "

@@ -130,10 +130,15 @@ def encoded(vae: Any, shown: torch.Tensor) -> torch.Tensor:
 
 def decoded(vae: Any, latents: torch.Tensor) -> torch.Tensor:
     """Frames of normalised latents, shape (count, 3, frames, height, width), -1 to 1."""
-    values = latents * _channels(vae.latents_std) + _channels(vae.latents_mean)
     with torch.no_grad():
-        frames: torch.Tensor = vae.decode(values).sample
+        frames: torch.Tensor = vae.decode(denormalised(vae, latents)).sample
     return frames.clamp(-1, 1)
+
+
+def denormalised(vae: Any, latents: torch.Tensor) -> torch.Tensor:
+    """Latents as the VAE has them."""
+    values: torch.Tensor = latents * _channels(vae.latents_std) + _channels(vae.latents_mean)
+    return values
 
 
 def set_statistics(vae: Any, shown: torch.Tensor) -> None:

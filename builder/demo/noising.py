@@ -6,8 +6,8 @@ a later frame is given beside the clip, as tokens of their own that have that fr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from diffusers import LTXConditionPipeline
@@ -63,16 +63,15 @@ def noised(batch: Batch) -> Tokens:
     slightly = GIVEN_NOISE * level**2
     shown = torch.where(given[..., None], clean + slightly * noise, torch.lerp(clean, noise, level))
     times = torch.where(given, 0.0, 1000 * level[..., 0])
-    coordinates = _coordinates(count, grid)
+    places = coordinates(count, grid, batch.rate)
     if batch.lasts is not None:
         last = LTXConditionPipeline._pack_latents(batch.lasts)
         shown = torch.cat([last + slightly * torch.randn_like(last), shown], 1)
         times = torch.cat([torch.zeros(last.shape[:2]), times], 1)
-        place = _coordinates(count, (1, *grid[1:]))
-        place[:, 0] += batch.at[:, None]
-        coordinates = torch.cat([place, coordinates], 2)
-    coordinates[:, 0] /= batch.rate
-    return Tokens(shown, times, coordinates, target=noise - clean, judged=~given)
+        place = coordinates(count, (1, *grid[1:]), batch.rate)
+        place[:, 0] += batch.at[:, None] / batch.rate
+        places = torch.cat([place, places], 2)
+    return Tokens(shown, times, places, target=noise - clean, judged=~given)
 
 
 def _noise_levels(count: int) -> torch.Tensor:
@@ -82,9 +81,13 @@ def _noise_levels(count: int) -> torch.Tensor:
     return torch.where(torch.rand(count) < NEARLY_NOISE, nearly, middle)
 
 
-def _coordinates(count: int, grid: Any) -> torch.Tensor:
-    """Frames and pixels of the tokens, as the pipeline has them."""
+def coordinates(count: int, grid: Sequence[int], rate: float) -> torch.Tensor:
+    """Where the tokens are, shape (count, 3, tokens): in seconds and pixels, as in the pipeline.
+
+    `grid` is of latent frames, rows and columns, `rate` in frames a second.
+    """
     ids = LTXConditionPipeline._prepare_video_ids(count, *grid)
     scaled = LTXConditionPipeline._scale_video_ids(ids, scale_factor=32, scale_factor_t=8)
-    coordinates: torch.Tensor = scaled.float()
-    return coordinates
+    places: torch.Tensor = scaled.float()
+    places[:, 0] /= rate
+    return places

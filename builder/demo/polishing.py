@@ -1,6 +1,7 @@
 """Trains the decoder alone, on whole clips: what latents mean stays what it was.
 
-So it may go on after the transformer was trained on them.
+So it may go on after the transformer was trained on them, and learn to make up for what that does
+to them: outlines that are not quite the encoder's.
 """
 
 from __future__ import annotations
@@ -11,16 +12,20 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from .autoencoding import NOISE, badness, half_precision, optimizers
-from .latents import Size, drawn
+from .captions import trainable_scene, whole_caption
+from .latents import Size, denormalised, drawn, encoded
+from .renoising import made_anew
 from .run import Crew, Learner, Log
-from .scenes import any_scene
 
-STEPS = 4_000
+STEPS = 2_500
 #: Of the highest rates: it begins where training ended.
 SHARE = 0.5
 SEED = 2028
+#: How far clips are noised and made anew, at most, and how often they are left as encoded.
+MOST_NOISE, AS_ENCODED = 0.75, 0.25
 #: Clips in each worker's half of a batch, by their size.
 SIZES = (
     *((Size(128, 128, 17), 1),) * 4,
@@ -42,10 +47,11 @@ class Half:
 class Polishing:
     """The run: a VAE's decoder, and how far it has come."""
 
-    def __init__(self, folder: Path, crew: Crew, log: Log, *, vae: Any) -> None:
-        """Goes on from the folder's checkpoint; `vae` is trained, and is changed in place."""
+    def __init__(self, folder: Path, crew: Crew, log: Log, *, pipeline: Any) -> None:
+        """Goes on from the folder's checkpoint; `pipeline` is trained, its VAE changed in place."""
         torch.manual_seed(SEED)
-        self._vae = vae.requires_grad_(False)
+        self._pipeline = pipeline
+        self._vae = vae = pipeline.vae.requires_grad_(False)
         decoder = vae.decoder.requires_grad_(True)
         self.learner = Learner(
             decoder, optimizers(decoder, crew), path=folder / "polisher.pt", crew=crew, log=log
@@ -68,16 +74,20 @@ class Polishing:
         step = self.learner.step
         size, count = SIZES[np.random.default_rng([SEED, step]).integers(len(SIZES))]
         halves = [Half([SEED, step, half], size, count) for half in range(2)]
-        return self.learner.learn(self._loss, halves, share=SHARE * (1 - step / STEPS))
+        with sdpa_kernel(SDPBackend.MATH):
+            return self.learner.learn(self._loss, halves, share=SHARE * (1 - step / STEPS))
 
     def _loss(self, half: Half) -> torch.Tensor:
         chance = np.random.default_rng(half.seed)
         side = min(half.size.width, half.size.height)
         width, height = half.size.width / side, half.size.height / side
-        scenes = [any_scene(chance, width=width, height=height) for _ in range(half.count)]
+        scenes = [trainable_scene(chance, width=width, height=height) for _ in range(half.count)]
         shown = drawn(scenes, half.size)
+        clips = encoded(self._vae, shown)
+        if chance.random() > AS_ENCODED:
+            told = [whole_caption(scene, chance) for scene in scenes]
+            clips = made_anew(self._pipeline, told, clips, chance.uniform(0, MOST_NOISE))
+        values = denormalised(self._vae, clips)
         with half_precision():
-            with torch.no_grad():
-                mean = self._vae.encode(shown).latent_dist.mean
-            made = self._vae.decode(mean + NOISE * torch.randn_like(mean)).sample.float()
+            made = self._vae.decode(values + NOISE * torch.randn_like(values)).sample.float()
         return badness(made - shown)

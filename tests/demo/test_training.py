@@ -15,6 +15,7 @@ from builder.demo.denoising import Denoising
 from builder.demo.latents import Shelf, Size, decoded, drawn, encoded, set_statistics
 from builder.demo.optimizing import Muon, orthogonal
 from builder.demo.reading import Reading
+from builder.demo.renoising import made_anew
 from builder.demo.run import Average, Crew, Log, load, save
 from builder.demo.scenes import any_scene
 
@@ -256,11 +257,29 @@ def test_polishing_changes_the_decoder_and_no_latents(
     monkeypatch.setattr(polishing, "SIZES", ((SMALL, 1),))
     shown = some_clips(1)
     before, values = vae.decoder.conv_in.conv.weight.clone(), encoded(vae, shown)
-    run = polishing.Polishing(tmp_path, crew, Log(tmp_path / "log.txt"), vae=vae)
+    log = Log(tmp_path / "log.txt")
+    reading = Reading(tmp_path, crew, log)
+    pipeline = Denoising(tmp_path, crew, log, vae=vae, reading=reading).trained()
+    run = polishing.Polishing(tmp_path, crew, log, pipeline=pipeline)
     run.train()
     run.wear()
     assert not torch.equal(before, vae.decoder.conv_in.conv.weight)
     assert torch.equal(values, encoded(vae, shown))
+
+
+@pytest.mark.usefixtures("briefly")
+def test_a_clip_is_made_anew_from_as_much_noise_as_is_said(
+    tmp_path: Path, crew: Crew, vae: Any
+) -> None:
+    log = Log(tmp_path / "log.txt")
+    reading = Reading(tmp_path, crew, log)
+    pipeline = Denoising(tmp_path, crew, log, vae=vae, reading=reading).trained()
+    clips = torch.randn(2, networks.LATENT_CHANNELS, 2, 2, 2)
+    off = [
+        float((made_anew(pipeline, ["a red ball", ""], clips, level) - clips).square().mean())
+        for level in (0.0, 0.3, 0.7)
+    ]
+    assert off == pytest.approx([0, 2 * 0.3**2, 2 * 0.7**2], rel=0.3)
 
 
 def test_an_outline_that_is_off_is_worse_than_a_shade() -> None:
