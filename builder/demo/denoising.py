@@ -52,7 +52,7 @@ class Phase:
 PHASES = (
     Phase(6_000, Size(96, 96, 17)),
     Phase(
-        18_000,
+        30_000,
         Size(128, 128, 17),
         (
             Size(96, 96, 17),

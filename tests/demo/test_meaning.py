@@ -13,13 +13,14 @@ from builder.demo import evaluate
 from builder.demo.captions import new_caption
 from builder.demo.judging import Score, judge
 from builder.demo.measuring import Frames, measure
-from builder.demo.scenes import Scene, scene
+from builder.demo.scenes import DIRECTIONS, Figure, Scene, scene
 from builder.demo.serving import Guide, Product, frames_of, psnr
 from builder.demo.unseen import unseen_scenes
 
 pytestmark = pytest.mark.real
 
-STRENGTHS = (0.2, 0.4, 0.6, 0.8, 1.0)
+#: Of LTX's steps the first half are at nearly pure noise: from 0.5 on little of a video is left.
+STRENGTHS = (0.1, 0.2, 0.3, 0.4, 0.6)
 
 
 @pytest.fixture(scope="module")
@@ -73,17 +74,23 @@ def test_the_first_frame_is_the_image_and_the_rest_does_what_the_prompt_says(
     assert score.right["motion"] >= 2
 
 
-def test_the_last_frame_is_reached(worker: Product) -> None:
-    gained = []
-    for shape, color, motion, ground in FIRSTS[:2]:
-        shown = drawn(shape, color, motion, ground)
-        # Where it goes, the last image alone says.
-        held = worker.make(f"a {shape}", Guide(first=shown[0], last=shown[-1]), seed=1)
-        free = worker.make(f"a {shape}", Guide(first=shown[0]), seed=1)
-        assert psnr(held[-1], shown[-1]) > 20
-        gained.append(psnr(held[-1], shown[-1]) - psnr(free[-1], shown[-1]))
+def from_the_middle(motion: str) -> Frames:
+    """A circle that could go anywhere, as far as its first frame says."""
+    figure = Figure("circle", "red", "small", radius=0.15, x=0.5, y=0.5, reach=0.34)
+    return frames_of(Scene((figure,), motion, "white"))
 
-    assert mean(gained) > 1
+
+def test_the_last_frame_is_reached(worker: Product) -> None:
+    """Where it goes, the last image alone says."""
+    score = Score()
+    for motion in DIRECTIONS:
+        shown = from_the_middle(motion)
+        made = worker.make("a circle", Guide(first=shown[0], last=shown[-1]), seed=1)
+        assert psnr(made[-1], shown[-1]) > 20
+        seen = measure(made)
+        score.count("motion", seen is not None and seen.motion == motion)
+
+    assert score.right["motion"] == len(DIRECTIONS)
 
 
 def test_a_video_is_left_the_further_the_stronger(worker: Product) -> None:
