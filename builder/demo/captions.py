@@ -40,11 +40,16 @@ def trainable(scene: Scene) -> bool:
 
 
 def trainable_scene(
-    chance: np.random.Generator, *, width: float = 1.0, height: float = 1.0, two: float = 0.15
+    chance: np.random.Generator,
+    *,
+    width: float = 1.0,
+    height: float = 1.0,
+    two: float = 0.15,
+    few: bool = False,
 ) -> Scene:
     """A scene of anything but what is held out; the rest is as for `any_scene`."""
     while True:
-        made = any_scene(chance, width=width, height=height, two=two)
+        made = any_scene(chance, width=width, height=height, two=two, few=few)
         if trainable(made):
             return made
 

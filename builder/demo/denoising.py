@@ -1,4 +1,9 @@
-"""Trains the transformer and the text encoder together: to tell noise less clip."""
+"""Trains the transformer and the text encoder together: to tell noise less clip.
+
+A text says nothing of places. What is made of text alone is learnt from clips where things begin
+at few of them; what is made of an image or a video, from clips where they are anywhere, and there
+either is to be seen.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +18,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from . import networks, sheets
 from .captions import caption
-from .latents import Shelf, Size
+from .latents import Kind, Shelf, Size
 from .noising import Batch, noised
 from .optimizing import Muon
 from .reading import Reading, Texts, encoded, read, some_texts
@@ -21,8 +26,13 @@ from .run import Crew, Learner, Log
 
 #: How often a clip is told of by nothing: guidance needs to know what that looks like.
 UNTOLD = 0.12
-#: How often the first frame is given, alone and beside a last image, and how often the latter is.
-FIRST, FIRST_WITH_LAST, LAST = 0.35, 0.75, 0.2
+#: How often a half has things at few places.
+FEW = 0.6
+#: How often the first frame is given, where places are few and where not, and how often a last
+#: image in the latter.
+FIRST_OF_FEW, FIRST, LAST = 0.1, 0.75, 0.3
+#: As much noise shows still where a thing is that may be anywhere.
+MOST_NOISE = 0.85
 #: Frames a second, by chance.
 RATES = (7, 8, 8, 8, 8, 8, 10, 12, 15, 16, 24, 25, 30)
 #: What reading counts for beside denoising.
@@ -91,7 +101,7 @@ class Denoising:
         self._vae = vae.eval().requires_grad_(False)
         self._crew = crew
         self._folder = folder
-        self._shelves: dict[Size, Shelf] = {}
+        self._shelves: dict[Kind, Shelf] = {}
         self.learner = Learner(
             self.network,
             _optimizers(self.network, crew),
@@ -133,22 +143,19 @@ class Denoising:
 
     def _one(self) -> float:
         chance = np.random.default_rng([SEED, self.learner.step])
-        shelf = self._shelf(chance)
-        halves = [_half(shelf, chance) for _ in range(2)]
+        size, count = _size(self.learner.step, chance)
+        shelves = [self._shelf(Kind(size, bool(chance.random() < FEW)), count) for _ in range(2)]
+        halves = [_half(shelf, chance) for shelf in shelves]
         # The processor's flash attention takes half of a step's time for so few tokens.
         with sdpa_kernel(SDPBackend.MATH):
             return self.learner.learn(self._loss, halves, share=1 - self.learner.step / self.steps)
 
-    def _shelf(self, chance: np.random.Generator) -> Shelf:
-        """Encoded clips of a size that the phase has."""
-        phase = next(phase for phase in PHASES if self.learner.step < phase.until)
-        other = phase.others and chance.random() > MAIN
-        size = phase.others[chance.integers(len(phase.others))] if other else phase.main
-        if size not in self._shelves:
-            name = f"clips-{size.width}x{size.height}x{size.frames}.pt"
-            self._shelves[size] = Shelf(size, self._folder / name)
-        shelf = self._shelves[size]
-        shelf.fill(self._vae, OTHER_CLIPS if other else MAIN_CLIPS, self._crew.workers)
+    def _shelf(self, kind: Kind, count: int) -> Shelf:
+        """So many encoded clips."""
+        if kind not in self._shelves:
+            self._shelves[kind] = Shelf(kind, self._folder)
+        shelf = self._shelves[kind]
+        shelf.fill(self._vae, count, self._crew.workers)
         return shelf
 
     def _loss(self, half: Half) -> torch.Tensor:
@@ -172,17 +179,27 @@ class Denoising:
         return loss
 
 
+def _size(step: int, chance: np.random.Generator) -> tuple[Size, int]:
+    """One that the step's phase has, and how many clips there are of it."""
+    phase = next(phase for phase in PHASES if step < phase.until)
+    if phase.others and chance.random() > MAIN:
+        return phase.others[chance.integers(len(phase.others))], OTHER_CLIPS
+    return phase.main, MAIN_CLIPS
+
+
 def _half(shelf: Shelf, chance: np.random.Generator) -> Half:
+    few = shelf.kind.few
     scenes, clips, lasts, at = shelf.take(chance, HALF)
     told = [caption(scene, chance) for scene in scenes]
-    with_last = chance.random() < LAST
-    first = chance.random(HALF) < (FIRST_WITH_LAST if with_last else FIRST)
+    with_last = not few and chance.random() < LAST
+    first = torch.from_numpy(chance.random(HALF) < (FIRST_OF_FEW if few else FIRST))
     batch = Batch(
         prompts=["" if chance.random() < UNTOLD else prompt for prompt in told],
         clips=clips,
         lasts=lasts if with_last else None,
         at=at,
-        first=torch.from_numpy(first),
+        first=first,
+        most=torch.where(first | (few or with_last), 1.0, MOST_NOISE),
         rate=float(chance.choice(RATES)),
     )
     return Half(batch, some_texts(chance, HALF))

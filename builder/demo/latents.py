@@ -20,6 +20,8 @@ from .run import load, save
 from .scenes import Scene
 
 SEED = 2027
+#: How often there are two figures, anywhere and where places are few.
+TWO, TWO_OF_FEW = 0.15, 0.25
 #: Clips that are drawn and encoded at a time, and such pieces between two savings.
 PIECE = 16
 SAVE_EVERY = 128
@@ -39,6 +41,19 @@ class Size:
     frames: int
 
 
+@dataclass(frozen=True)
+class Kind:
+    """Of clips: their size, and whether things begin at few places."""
+
+    size: Size
+    few: bool
+
+    def __str__(self) -> str:
+        """As a part of a file's name."""
+        size = f"{self.size.width}x{self.size.height}x{self.size.frames}"
+        return f"{size}-few" if self.few else size
+
+
 class Shelf:
     """Encoded clips of one size, enough of them to be learnt from.
 
@@ -47,11 +62,11 @@ class Shelf:
     transformer learns by heart which shape is at which place, and need not read which is wanted.
     """
 
-    def __init__(self, size: Size, path: Path) -> None:
-        """Takes the clips that the file at `path` has kept."""
-        self.size = size
-        self._path = path
-        kept = load(path) or {"clips": torch.empty(0), "lasts": torch.empty(0)}
+    def __init__(self, kind: Kind, folder: Path) -> None:
+        """Takes the clips that the folder has kept of the kind."""
+        self.kind = kind
+        self._path = folder / f"clips-{kind}.pt"
+        kept = load(self._path) or {"clips": torch.empty(0), "lasts": torch.empty(0)}
         self.clips: torch.Tensor = kept["clips"]
         self.lasts: torch.Tensor = kept["lasts"]
         self.scenes: list[Scene] = []
@@ -61,12 +76,13 @@ class Shelf:
     def fill(self, vae: Any, count: int, workers: Executor) -> None:
         """Draw and encode until there are `count`, and keep them; they are the same in any run."""
         missing = range(len(self.clips), count, PIECE)
-        name = f"clips of {self.size.width}x{self.size.height}x{self.size.frames}"
-        with tqdm(desc=name, total=len(missing) * PIECE, unit="clip", disable=None) as bar:
+        with tqdm(
+            desc=f"clips {self.kind}", total=len(missing) * PIECE, unit="clip", disable=None
+        ) as bar:
             for first in range(0, len(missing), SAVE_EVERY):
                 made = []
                 starts = missing[first : first + SAVE_EVERY]
-                for piece in workers.map(partial(_piece, vae, self.size), starts):
+                for piece in workers.map(partial(_piece, vae, self.kind), starts):
                     made.append(piece)
                     bar.update(PIECE)
                 self._add(made)
@@ -92,25 +108,28 @@ class Shelf:
 
     def _name(self, count: int) -> None:
         for start in range(len(self.scenes), count, PIECE):
-            scenes, at = _scenes(self.size, start)
+            scenes, at = _scenes(self.kind, start)
             self.scenes += scenes
             self.at += at
 
 
-def _piece(vae: Any, size: Size, start: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _piece(vae: Any, kind: Kind, start: int) -> tuple[torch.Tensor, torch.Tensor]:
     """The encoded clips from `start` on, and their last images."""
-    scenes, at = _scenes(size, start)
-    shown = drawn(scenes, size)
+    scenes, at = _scenes(kind, start)
+    shown = drawn(scenes, kind.size)
     lasts = torch.stack([shown[index, :, [frame]] for index, frame in enumerate(at)])
     return encoded(vae, shown).half(), encoded(vae, lasts).half()
 
 
-def _scenes(size: Size, start: int) -> tuple[list[Scene], list[int]]:
+def _scenes(kind: Kind, start: int) -> tuple[list[Scene], list[int]]:
     """The scenes from `start` on, and the frames of their last images."""
-    chance = np.random.default_rng([SEED, size.width, size.height, size.frames, start])
+    size, few = kind.size, kind.few
+    chance = np.random.default_rng([SEED + few, size.width, size.height, size.frames, start])
     side = min(size.width, size.height)
-    width, height = size.width / side, size.height / side
-    scenes = [trainable_scene(chance, width=width, height=height) for _ in range(PIECE)]
+    width, height, two = size.width / side, size.height / side, TWO_OF_FEW if few else TWO
+    scenes = [
+        trainable_scene(chance, width=width, height=height, two=two, few=few) for _ in range(PIECE)
+    ]
     return scenes, [_last(chance, size.frames) for _ in scenes]
 
 

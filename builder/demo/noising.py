@@ -24,7 +24,8 @@ class Batch:
 
     `clips` (N, channels, frames, rows, columns) are normalised latents; `first` (N) says whose
     first frame is given; `lasts` (N, channels, 1, rows, columns) are images for the frames `at`
-    (N), where any are given; `rate` is in frames a second.
+    (N), where any are given; `most` (N) is how much noise there may be, 0 to 1; `rate` is in frames
+    a second.
     """
 
     prompts: list[str]
@@ -32,6 +33,7 @@ class Batch:
     lasts: torch.Tensor | None
     at: torch.Tensor
     first: torch.Tensor
+    most: torch.Tensor
     rate: float
 
 
@@ -56,7 +58,7 @@ def noised(batch: Batch) -> Tokens:
     clean = LTXConditionPipeline._pack_latents(batch.clips)
     count, tokens, _ = clean.shape
     grid = batch.clips.shape[2:]
-    level = _noise_levels(count).view(-1, 1, 1)
+    level = (_noise_levels(count) * batch.most).view(-1, 1, 1)
     noise = torch.randn_like(clean)
     given = torch.zeros(count, tokens, dtype=torch.bool)
     given[:, : grid[1] * grid[2]] = batch.first[:, None]

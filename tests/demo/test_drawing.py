@@ -1,5 +1,7 @@
 """Scenes as pixels: outlines, colors, windows, and figures that stay in the frame."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -90,11 +92,14 @@ def test_other_colors_take_the_place_of_the_names() -> None:
     assert frame[0, 0] == pytest.approx([0, 0, 1])
 
 
+@pytest.mark.parametrize("few", [False, True])
 @pytest.mark.parametrize(("width", "height"), [(1.0, 1.0), (1.5, 1.0), (1.0, 4 / 3)])
-def test_every_figure_stays_in_the_frame_and_off_the_other(width: float, height: float) -> None:
+def test_every_figure_stays_in_the_frame_and_off_the_other(
+    width: float, height: float, few: bool
+) -> None:
     chance = np.random.default_rng(1)
     for _ in range(300):
-        made = any_scene(chance, width=width, height=height, two=0.4)
+        made = any_scene(chance, width=width, height=height, two=0.4, few=few)
         for index, figure in enumerate(made.figures):
             half = width / len(made.figures)
             for time in np.linspace(0, 1, 9):
@@ -104,6 +109,15 @@ def test_every_figure_stays_in_the_frame_and_off_the_other(width: float, height:
                 assert at.x + extent <= half * (index + 1)
                 assert at.y - extent >= 0
                 assert at.y + extent <= height
+
+
+@pytest.mark.parametrize(("few", "count"), [(True, 9), (False, 100)])
+def test_a_figure_begins_at_few_places_or_anywhere(few: bool, count: int) -> None:
+    chance = np.random.default_rng(5)
+    said = partial(scene, shapes=["star"], colors=["red"], motion="left", background="black")
+    figures = [said(chance, size="small", few=few).figures[0] for _ in range(100)]
+    assert len({(figure.x, figure.y) for figure in figures}) == count
+    assert len({figure.reach for figure in figures}) == (1 if few else 100)
 
 
 @pytest.mark.parametrize("motion", MOTIONS_OF_TWO)

@@ -12,7 +12,8 @@ from builder.demo.autoencoding import Autoencoding
 from builder.demo.batches import windows
 from builder.demo.captions import trainable
 from builder.demo.denoising import Denoising
-from builder.demo.latents import Shelf, Size, decoded, drawn, encoded, set_statistics
+from builder.demo.latents import Kind, Shelf, Size, decoded, drawn, encoded, set_statistics
+from builder.demo.noising import Batch, noised
 from builder.demo.optimizing import Muon, orthogonal
 from builder.demo.reading import Reading
 from builder.demo.renoising import made_anew
@@ -139,7 +140,7 @@ def test_latents_are_about_0_and_1_and_come_back(vae: Any) -> None:
 
 
 def test_a_shelf_takes_what_may_be_trained_on(tmp_path: Path, crew: Crew, vae: Any) -> None:
-    shelf = Shelf(Size(64, 96, 17), tmp_path / "clips.pt")
+    shelf = Shelf(Kind(Size(64, 96, 17), few=False), tmp_path)
     shelf.fill(vae, 6, crew.workers)
     assert len(shelf.scenes) == latents.PIECE
     assert all(trainable(scene) for scene in shelf.scenes)
@@ -150,13 +151,15 @@ def test_a_shelf_takes_what_may_be_trained_on(tmp_path: Path, crew: Crew, vae: A
     assert ((at >= 9) & (at <= 16)).all()
 
 
+@pytest.mark.parametrize("few", [False, True])
 def test_a_shelf_keeps_its_clips_and_knows_what_they_show(
-    tmp_path: Path, crew: Crew, vae: Any
+    tmp_path: Path, crew: Crew, vae: Any, few: bool
 ) -> None:
     count = 2 * latents.PIECE
-    first = Shelf(SMALL, tmp_path / "clips.pt")
+    kind = Kind(SMALL, few)
+    first = Shelf(kind, tmp_path)
     first.fill(vae, latents.PIECE, crew.workers)
-    shelf = Shelf(SMALL, tmp_path / "clips.pt")
+    shelf = Shelf(kind, tmp_path)
     assert shelf.scenes == first.scenes
     shelf.fill(vae, count, crew.workers)
     assert torch.equal(shelf.clips[: latents.PIECE], first.clips)
@@ -208,6 +211,7 @@ def test_a_denoiser_goes_on_where_it_was_stopped(tmp_path: Path, crew: Crew, vae
     first.train()
     assert first.learner.step == 4
     assert (tmp_path / "clips-64x64x9.pt").is_file()
+    assert (tmp_path / "clips-64x64x9-few.pt").is_file()
     again = Denoising(tmp_path, crew, log, vae=vae, reading=Reading(tmp_path, crew, log))
     assert again.learner.step == 4
     for one, other in zip(first.network.parameters(), again.network.parameters(), strict=True):
@@ -280,6 +284,28 @@ def test_a_clip_is_made_anew_from_as_much_noise_as_is_said(
         for level in (0.0, 0.3, 0.7)
     ]
     assert off == pytest.approx([0, 2 * 0.3**2, 2 * 0.7**2], rel=0.3)
+
+
+def test_no_clip_is_noised_more_than_it_may_be() -> None:
+    clips = torch.randn(64, networks.LATENT_CHANNELS, 2, 1, 1)
+    most = torch.tensor([0.4, 1.0]).repeat(32)
+    tokens = noised(
+        Batch(
+            prompts=[""] * 64,
+            clips=clips,
+            lasts=None,
+            at=torch.zeros(64),
+            first=torch.zeros(64, dtype=torch.bool),
+            most=most,
+            rate=8.0,
+        )
+    )
+    times = tokens.times.amax(1) / 1000
+    assert (times <= most).all()
+    assert times[most == 1].max() > 0.95
+    # Straight from the clip to noise: what is shown, less its time of the way, is the clip.
+    shown = tokens.noised - tokens.times[..., None] / 1000 * tokens.target
+    assert torch.allclose(shown, clips.flatten(2).transpose(1, 2), atol=1e-4)
 
 
 def test_an_outline_that_is_off_is_worse_than_a_shade() -> None:
