@@ -6,6 +6,7 @@ Of two figures the one that is named first stands on the left.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -39,17 +40,10 @@ def trainable(scene: Scene) -> bool:
     return not any(held_out(one.shape, one.color, scene.motion) for one in scene.figures)
 
 
-def trainable_scene(
-    chance: np.random.Generator,
-    *,
-    width: float = 1.0,
-    height: float = 1.0,
-    two: float = 0.15,
-    few: bool = False,
-) -> Scene:
-    """A scene of anything but what is held out; the rest is as for `any_scene`."""
+def trainable_scene(chance: np.random.Generator, **said: Any) -> Scene:
+    """A scene of anything but what is held out, as `any_scene` makes it of what is said."""
     while True:
-        made = any_scene(chance, width=width, height=height, two=two, few=few)
+        made = any_scene(chance, **said)
         if trainable(made):
             return made
 

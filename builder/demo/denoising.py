@@ -153,9 +153,9 @@ class Denoising:
     def _shelf(self, kind: Kind, count: int) -> Shelf:
         """So many encoded clips."""
         if kind not in self._shelves:
-            self._shelves[kind] = Shelf(kind, self._folder)
+            self._shelves[kind] = Shelf(kind, self._folder, self._vae)
         shelf = self._shelves[kind]
-        shelf.fill(self._vae, count, self._crew.workers)
+        shelf.fill(count, self._crew.workers)
         return shelf
 
     def _loss(self, half: Half) -> torch.Tensor:

@@ -40,6 +40,12 @@ class Size:
     height: int
     frames: int
 
+    def scenes(self, chance: np.random.Generator, count: int, **said: Any) -> list[Scene]:
+        """So many that fill it and may be trained on; the rest is as for `any_scene`."""
+        side = min(self.width, self.height)
+        shape = {"width": self.width / side, "height": self.height / side}
+        return [trainable_scene(chance, **shape, **said) for _ in range(count)]
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -62,18 +68,19 @@ class Shelf:
     transformer learns by heart which shape is at which place, and need not read which is wanted.
     """
 
-    def __init__(self, kind: Kind, folder: Path) -> None:
-        """Takes the clips that the folder has kept of the kind."""
+    def __init__(self, kind: Kind, folder: Path, vae: Any) -> None:
+        """Takes the clips that the folder has kept of the kind, if `vae` has encoded them."""
         self.kind = kind
-        self._path = folder / f"clips-{kind}.pt"
-        kept = load(self._path) or {"clips": torch.empty(0), "lasts": torch.empty(0)}
-        self.clips: torch.Tensor = kept["clips"]
-        self.lasts: torch.Tensor = kept["lasts"]
+        self._vae, self._path = vae, folder / f"clips-{kind}.pt"
+        self.clips, self.lasts = torch.empty(0), torch.empty(0)
         self.scenes: list[Scene] = []
         self.at: list[int] = []
-        self._name(len(self.clips))
+        kept = load(self._path)
+        # Trained anew or further, it has other statistics.
+        if kept is not None and torch.equal(kept["mean"], vae.latents_mean):
+            self._put(kept["clips"], kept["lasts"])
 
-    def fill(self, vae: Any, count: int, workers: Executor) -> None:
+    def fill(self, count: int, workers: Executor) -> None:
         """Draw and encode until there are `count`, and keep them; they are the same in any run."""
         missing = range(len(self.clips), count, PIECE)
         with tqdm(
@@ -82,7 +89,7 @@ class Shelf:
             for first in range(0, len(missing), SAVE_EVERY):
                 made = []
                 starts = missing[first : first + SAVE_EVERY]
-                for piece in workers.map(partial(_piece, vae, self.kind), starts):
+                for piece in workers.map(partial(_piece, self._vae, self.kind), starts):
                     made.append(piece)
                     bar.update(PIECE)
                 self._add(made)
@@ -102,12 +109,14 @@ class Shelf:
     def _add(self, pieces: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> None:
         before = [(self.clips, self.lasts)] if len(self.clips) else []
         clips, lasts = zip(*before, *pieces, strict=True)
-        self.clips, self.lasts = torch.cat(clips), torch.cat(lasts)
-        self._name(len(self.clips))
-        save(self._path, {"clips": self.clips, "lasts": self.lasts})
+        self._put(torch.cat(clips), torch.cat(lasts))
+        kept = {"clips": self.clips, "lasts": self.lasts, "mean": self._vae.latents_mean}
+        save(self._path, kept)
 
-    def _name(self, count: int) -> None:
-        for start in range(len(self.scenes), count, PIECE):
+    def _put(self, clips: torch.Tensor, lasts: torch.Tensor) -> None:
+        """Have these, and know again what they show."""
+        self.clips, self.lasts = clips, lasts
+        for start in range(len(self.scenes), len(clips), PIECE):
             scenes, at = _scenes(self.kind, start)
             self.scenes += scenes
             self.at += at
@@ -125,11 +134,7 @@ def _scenes(kind: Kind, start: int) -> tuple[list[Scene], list[int]]:
     """The scenes from `start` on, and the frames of their last images."""
     size, few = kind.size, kind.few
     chance = np.random.default_rng([SEED + few, size.width, size.height, size.frames, start])
-    side = min(size.width, size.height)
-    width, height, two = size.width / side, size.height / side, TWO_OF_FEW if few else TWO
-    scenes = [
-        trainable_scene(chance, width=width, height=height, two=two, few=few) for _ in range(PIECE)
-    ]
+    scenes = size.scenes(chance, PIECE, two=TWO_OF_FEW if few else TWO, few=few)
     return scenes, [_last(chance, size.frames) for _ in scenes]
 
 

@@ -15,7 +15,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from .autoencoding import NOISE, badness, half_precision, optimizers
-from .captions import trainable_scene, whole_caption
+from .captions import whole_caption
 from .latents import Size, denormalised, drawn, encoded
 from .renoising import made_anew
 from .run import Crew, Learner, Log
@@ -79,9 +79,7 @@ class Polishing:
 
     def _loss(self, half: Half) -> torch.Tensor:
         chance = np.random.default_rng(half.seed)
-        side = min(half.size.width, half.size.height)
-        width, height = half.size.width / side, half.size.height / side
-        scenes = [trainable_scene(chance, width=width, height=height) for _ in range(half.count)]
+        scenes = half.size.scenes(chance, half.count)
         shown = drawn(scenes, half.size)
         clips = encoded(self._vae, shown)
         if chance.random() > AS_ENCODED:

@@ -45,6 +45,14 @@ def vae() -> Any:
 
 
 @pytest.fixture
+def pipeline(tmp_path: Path, crew: Crew, vae: Any) -> Any:
+    """All of it, not trained yet."""
+    log = Log(tmp_path / "log.txt")
+    reading = Reading(tmp_path, crew, log)
+    return Denoising(tmp_path, crew, log, vae=vae, reading=reading).trained()
+
+
+@pytest.fixture
 def briefly(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run of few steps on few small clips."""
     monkeypatch.setattr(
@@ -140,8 +148,8 @@ def test_latents_are_about_0_and_1_and_come_back(vae: Any) -> None:
 
 
 def test_a_shelf_takes_what_may_be_trained_on(tmp_path: Path, crew: Crew, vae: Any) -> None:
-    shelf = Shelf(Kind(Size(64, 96, 17), few=False), tmp_path)
-    shelf.fill(vae, 6, crew.workers)
+    shelf = Shelf(Kind(Size(64, 96, 17), few=False), tmp_path, vae)
+    shelf.fill(6, crew.workers)
     assert len(shelf.scenes) == latents.PIECE
     assert all(trainable(scene) for scene in shelf.scenes)
     scenes, shown, lasts, at = shelf.take(np.random.default_rng(1), 4)
@@ -157,11 +165,11 @@ def test_a_shelf_keeps_its_clips_and_knows_what_they_show(
 ) -> None:
     count = 2 * latents.PIECE
     kind = Kind(SMALL, few)
-    first = Shelf(kind, tmp_path)
-    first.fill(vae, latents.PIECE, crew.workers)
-    shelf = Shelf(kind, tmp_path)
+    first = Shelf(kind, tmp_path, vae)
+    first.fill(latents.PIECE, crew.workers)
+    shelf = Shelf(kind, tmp_path, vae)
     assert shelf.scenes == first.scenes
-    shelf.fill(vae, count, crew.workers)
+    shelf.fill(count, crew.workers)
     assert torch.equal(shelf.clips[: latents.PIECE], first.clips)
     assert len(set(map(repr, shelf.scenes))) == len(shelf.clips) == len(shelf.lasts) == count
     shown = drawn(shelf.scenes, SMALL)
@@ -169,6 +177,8 @@ def test_a_shelf_keeps_its_clips_and_knows_what_they_show(
         clip, image = shown[[index]], shown[[index]][:, :, [frame]]
         assert torch.allclose(shelf.clips[index].float(), encoded(vae, clip)[0], atol=0.05)
         assert torch.allclose(shelf.lasts[index].float(), encoded(vae, image)[0], atol=0.05)
+    vae.latents_mean += 0.1
+    assert not Shelf(kind, tmp_path, vae).scenes
 
 
 @pytest.mark.usefixtures("briefly")
@@ -218,14 +228,10 @@ def test_a_denoiser_goes_on_where_it_was_stopped(tmp_path: Path, crew: Crew, vae
         assert torch.equal(one, other)
 
 
-@pytest.mark.usefixtures("briefly")
-def test_what_is_trained_is_read_by_diffusers(tmp_path: Path, crew: Crew, vae: Any) -> None:
+def test_what_is_trained_is_read_by_diffusers(tmp_path: Path, pipeline: Any) -> None:
     from diffusers import LTXConditionPipeline
 
-    log = Log(tmp_path / "log.txt")
-    reading = Reading(tmp_path, crew, log)
-    made = Denoising(tmp_path, crew, log, vae=vae, reading=reading).trained()
-    size = model.write(made, tmp_path / "owner" / "name")
+    size = model.write(pipeline, tmp_path / "owner" / "name")
     assert size < model.MOST_BYTES
     read = LTXConditionPipeline.from_pretrained(tmp_path / "owner" / "name", dtype=torch.float32)
     read.set_progress_bar_config(disable=True)
@@ -253,31 +259,21 @@ def test_weights_that_are_too_large_are_not_written(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.usefixtures("briefly")
 def test_polishing_changes_the_decoder_and_no_latents(
-    tmp_path: Path, crew: Crew, vae: Any, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, crew: Crew, vae: Any, pipeline: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(polishing, "STEPS", 2)
     monkeypatch.setattr(polishing, "SIZES", ((SMALL, 1),))
     shown = some_clips(1)
     before, values = vae.decoder.conv_in.conv.weight.clone(), encoded(vae, shown)
-    log = Log(tmp_path / "log.txt")
-    reading = Reading(tmp_path, crew, log)
-    pipeline = Denoising(tmp_path, crew, log, vae=vae, reading=reading).trained()
-    run = polishing.Polishing(tmp_path, crew, log, pipeline=pipeline)
+    run = polishing.Polishing(tmp_path, crew, Log(tmp_path / "log.txt"), pipeline=pipeline)
     run.train()
     run.wear()
     assert not torch.equal(before, vae.decoder.conv_in.conv.weight)
     assert torch.equal(values, encoded(vae, shown))
 
 
-@pytest.mark.usefixtures("briefly")
-def test_a_clip_is_made_anew_from_as_much_noise_as_is_said(
-    tmp_path: Path, crew: Crew, vae: Any
-) -> None:
-    log = Log(tmp_path / "log.txt")
-    reading = Reading(tmp_path, crew, log)
-    pipeline = Denoising(tmp_path, crew, log, vae=vae, reading=reading).trained()
+def test_a_clip_is_made_anew_from_as_much_noise_as_is_said(pipeline: Any) -> None:
     clips = torch.randn(2, networks.LATENT_CHANNELS, 2, 2, 2)
     off = [
         float((made_anew(pipeline, ["a red ball", ""], clips, level) - clips).square().mean())
