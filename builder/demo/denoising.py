@@ -1,8 +1,8 @@
 """Trains the transformer and the text encoder together: to tell noise less clip.
 
-A text says nothing of places. What is made of text alone is learnt from clips where things begin
-at few of them; what is made of an image or a video, from clips where they are anywhere, and there
-either is to be seen.
+A text says nothing of places. What is made of text alone is learnt from clips where things move in
+the middle; what is made of an image or a video, from clips where they are anywhere, and where that
+is can be seen.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from .run import Crew, Learner, Log
 
 #: How often a clip is told of by nothing: guidance needs to know what that looks like.
 UNTOLD = 0.12
-#: How often a half has things at few places.
-FEW = 0.6
-#: How often the first frame is given, where places are few and where not, and how often a last
-#: image in the latter.
-FIRST_OF_FEW, FIRST, LAST = 0.1, 0.75, 0.3
+#: How often a half has things in the middle.
+MIDDLE = 0.6
+#: How often the first frame is given, of clips in the middle and anywhere, and how often a last
+#: image of the latter.
+FIRST_IN_MIDDLE, FIRST, LAST = 0.1, 0.75, 0.3
 #: As much noise shows still where a thing is that may be anywhere.
 MOST_NOISE = 0.85
 #: Frames a second, by chance.
@@ -62,7 +62,7 @@ class Phase:
 PHASES = (
     Phase(6_000, Size(96, 96, 17)),
     Phase(
-        30_000,
+        25_500,
         Size(128, 128, 17),
         (
             Size(96, 96, 17),
@@ -144,18 +144,18 @@ class Denoising:
     def _one(self) -> float:
         chance = np.random.default_rng([SEED, self.learner.step])
         size, count = _size(self.learner.step, chance)
-        shelves = [self._shelf(Kind(size, bool(chance.random() < FEW)), count) for _ in range(2)]
-        halves = [_half(shelf, chance) for shelf in shelves]
+        kinds = [Kind(size, middle=bool(chance.random() < MIDDLE)) for _ in range(2)]
+        halves = [_half(self._shelf(kind, count), chance) for kind in kinds]
         # The processor's flash attention takes half of a step's time for so few tokens.
         with sdpa_kernel(SDPBackend.MATH):
             return self.learner.learn(self._loss, halves, share=1 - self.learner.step / self.steps)
 
     def _shelf(self, kind: Kind, count: int) -> Shelf:
-        """So many encoded clips."""
+        """So many encoded clips, or half as many where they differ by less."""
         if kind not in self._shelves:
             self._shelves[kind] = Shelf(kind, self._folder, self._vae)
         shelf = self._shelves[kind]
-        shelf.fill(count, self._crew.workers)
+        shelf.fill(count // 2 if kind.middle else count, self._crew.workers)
         return shelf
 
     def _loss(self, half: Half) -> torch.Tensor:
@@ -188,18 +188,18 @@ def _size(step: int, chance: np.random.Generator) -> tuple[Size, int]:
 
 
 def _half(shelf: Shelf, chance: np.random.Generator) -> Half:
-    few = shelf.kind.few
+    middle = shelf.kind.middle
     scenes, clips, lasts, at = shelf.take(chance, HALF)
     told = [caption(scene, chance) for scene in scenes]
-    with_last = not few and chance.random() < LAST
-    first = torch.from_numpy(chance.random(HALF) < (FIRST_OF_FEW if few else FIRST))
+    with_last = not middle and chance.random() < LAST
+    first = torch.from_numpy(chance.random(HALF) < (FIRST_IN_MIDDLE if middle else FIRST))
     batch = Batch(
         prompts=["" if chance.random() < UNTOLD else prompt for prompt in told],
         clips=clips,
         lasts=lasts if with_last else None,
         at=at,
         first=first,
-        most=torch.where(first | (few or with_last), 1.0, MOST_NOISE),
+        most=torch.where(first | (middle or with_last), 1.0, MOST_NOISE),
         rate=float(chance.choice(RATES)),
     )
     return Half(batch, some_texts(chance, HALF))

@@ -20,8 +20,8 @@ from .run import load, save
 from .scenes import Scene
 
 SEED = 2027
-#: How often there are two figures, anywhere and where places are few.
-TWO, TWO_OF_FEW = 0.15, 0.25
+#: How often there are two figures, anywhere and in the middle.
+TWO, TWO_IN_MIDDLE = 0.15, 0.25
 #: Clips that are drawn and encoded at a time, and such pieces between two savings.
 PIECE = 16
 SAVE_EVERY = 128
@@ -49,15 +49,15 @@ class Size:
 
 @dataclass(frozen=True)
 class Kind:
-    """Of clips: their size, and whether things begin at few places."""
+    """Of clips: their size, and whether things move in the middle of it."""
 
     size: Size
-    few: bool
+    middle: bool
 
     def __str__(self) -> str:
         """As a part of a file's name."""
         size = f"{self.size.width}x{self.size.height}x{self.size.frames}"
-        return f"{size}-few" if self.few else size
+        return f"{size}-middle" if self.middle else size
 
 
 class Shelf:
@@ -132,9 +132,9 @@ def _piece(vae: Any, kind: Kind, start: int) -> tuple[torch.Tensor, torch.Tensor
 
 def _scenes(kind: Kind, start: int) -> tuple[list[Scene], list[int]]:
     """The scenes from `start` on, and the frames of their last images."""
-    size, few = kind.size, kind.few
-    chance = np.random.default_rng([SEED + few, size.width, size.height, size.frames, start])
-    scenes = size.scenes(chance, PIECE, two=TWO_OF_FEW if few else TWO, few=few)
+    size, middle = kind.size, kind.middle
+    chance = np.random.default_rng([SEED + middle, size.width, size.height, size.frames, start])
+    scenes = size.scenes(chance, PIECE, two=TWO_IN_MIDDLE if middle else TWO, middle=middle)
     return scenes, [_last(chance, size.frames) for _ in scenes]
 
 

@@ -20,12 +20,14 @@ from .latents import Size, denormalised, drawn, encoded
 from .renoising import made_anew
 from .run import Crew, Learner, Log
 
-STEPS = 2_500
+STEPS = 4_500
 #: Of the highest rates: it begins where training ended.
 SHARE = 0.5
 SEED = 2028
 #: How far clips are noised and made anew, at most, and how often they are left as encoded.
 MOST_NOISE, AS_ENCODED = 0.75, 0.25
+#: How often things move in the middle. There a text says all, and makes the clip of noise alone.
+MIDDLE = 0.5
 #: Clips in each worker's half of a batch, by their size.
 SIZES = (
     *((Size(128, 128, 17), 1),) * 4,
@@ -79,12 +81,14 @@ class Polishing:
 
     def _loss(self, half: Half) -> torch.Tensor:
         chance = np.random.default_rng(half.seed)
-        scenes = half.size.scenes(chance, half.count)
+        middle = bool(chance.random() < MIDDLE)
+        scenes = half.size.scenes(chance, half.count, middle=middle)
         shown = drawn(scenes, half.size)
         clips = encoded(self._vae, shown)
         if chance.random() > AS_ENCODED:
             told = [whole_caption(scene, chance) for scene in scenes]
-            clips = made_anew(self._pipeline, told, clips, chance.uniform(0, MOST_NOISE))
+            level = chance.uniform(0, 1 if middle else MOST_NOISE)
+            clips = made_anew(self._pipeline, told, clips, level)
         values = denormalised(self._vae, clips)
         with half_precision():
             made = self._vae.decode(values + NOISE * torch.randn_like(values)).sample.float()

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 Rgb = tuple[int, int, int]
-Shares = tuple[float, ...] | None
 
 #: Radius that a shape's outline reaches, where its nominal radius is 1: areas are alike.
 SHAPES = {"circle": 1.0, "square": 1.27, "triangle": 1.45, "star": 1.5}
@@ -42,8 +41,6 @@ WAY = (0.32, 0.42)
 HEIGHT_OF_BOUNCE = (0.28, 0.38)
 #: Degrees over the clip, clockwise.
 TURN = (80.0, 100.0)
-#: Where few places will do: a thing begins at one of these shares of the room that it has.
-PLACES = (0.15, 0.5, 0.85)
 #: A growing thing's first radius, as a share of its last.
 GROWS_FROM = 0.5
 #: Two things stand side by side, and do the same.
@@ -115,16 +112,16 @@ def scene(
     width: float = 1.0,
     height: float = 1.0,
     size: str | None = None,
-    few: bool = False,
+    middle: bool = False,
 ) -> Scene:
     """A scene of these things, at places that keep them within the frame all the time.
 
-    `width` and `height` are the frame's, the shorter of which is 1; `few` has things begin at few
-    places, and go and be as wide as they mostly are. Raises ValueError for more than two figures.
+    `width` and `height` are the frame's, the shorter of which is 1; `middle` has ways lie in the
+    middle of the room that there is, and things go and be as wide as they mostly do and are.
+    Raises ValueError for more than two figures.
     """
     if len(shapes) not in (1, 2) or len(shapes) != len(colors):
         raise ValueError(f"one or two shapes and as many colors, not {shapes} and {colors}")
-    middle, places = ((0.5,), PLACES) if few else (None, None)
     reach = _reach(chance, motion, middle)
     sizes = [size or _size(chance, motion, len(shapes)) for _ in shapes]
     part = width / len(shapes)
@@ -137,11 +134,11 @@ def scene(
     ]
     extents = [radius * SHAPES[shape] for shape, radius in zip(shapes, radii, strict=True)]
     # Two begin at the same height where they go up or down.
-    level = _begin(chance, max(extents), along, height, places)
+    level = _begin(chance, max(extents), along, height, middle)
     begins = [
         (
-            part * place + _begin(chance, extent, across, part, places),
-            level if along else _begin(chance, extent, along, height, places),
+            part * place + _begin(chance, extent, across, part, middle),
+            level if along else _begin(chance, extent, along, height, middle),
         )
         for place, extent in enumerate(extents)
     ]
@@ -160,9 +157,9 @@ def any_scene(
     width: float = 1.0,
     height: float = 1.0,
     two: float = 0.15,
-    few: bool = False,
+    middle: bool = False,
 ) -> Scene:
-    """A scene of anything; `two` is how often there are two figures, `few` as for `scene`."""
+    """A scene of anything; `two` is how often there are two figures, `middle` as for `scene`."""
     count = 2 if chance.random() < two else 1
     motion = str(chance.choice(MOTIONS_OF_TWO if count == 2 else MOTIONS))
     shapes = [str(shape) for shape in chance.choice(list(SHAPES), count)]
@@ -178,7 +175,7 @@ def any_scene(
         background=background,
         width=width,
         height=height,
-        few=few,
+        middle=middle,
     )
 
 
@@ -198,24 +195,21 @@ def _way(motion: str, reach: float) -> tuple[float, float]:
 
 
 def _begin(
-    chance: np.random.Generator, extent: float, way: float, room: float, shares: Shares
+    chance: np.random.Generator, extent: float, way: float, room: float, middle: bool
 ) -> float:
     """Where a thing of that extent may begin, so that its way ends within the room."""
     low, high = extent - min(way, 0), room - extent - max(way, 0)
     # Where it just fits, rounding may turn them around.
-    return _between(chance, low, max(low, high), shares)
+    return _between(chance, low, max(low, high), middle)
 
 
-def _reach(chance: np.random.Generator, motion: str, shares: Shares) -> float:
+def _reach(chance: np.random.Generator, motion: str, middle: bool) -> float:
     if motion in DIRECTIONS:
-        return _between(chance, *WAY, shares)
+        return _between(chance, *WAY, middle)
     if motion == "bounce":
-        return _between(chance, *HEIGHT_OF_BOUNCE, shares)
-    return _between(chance, *TURN, shares) if motion == "rotate" else 0.0
+        return _between(chance, *HEIGHT_OF_BOUNCE, middle)
+    return _between(chance, *TURN, middle) if motion == "rotate" else 0.0
 
 
-def _between(chance: np.random.Generator, low: float, high: float, shares: Shares) -> float:
-    """Anywhere, or at one of these shares of the way."""
-    if shares is None:
-        return chance.uniform(low, high)
-    return low + (high - low) * shares[int(chance.integers(len(shares)))]
+def _between(chance: np.random.Generator, low: float, high: float, middle: bool) -> float:
+    return (low + high) / 2 if middle else chance.uniform(low, high)

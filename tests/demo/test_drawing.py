@@ -92,14 +92,14 @@ def test_other_colors_take_the_place_of_the_names() -> None:
     assert frame[0, 0] == pytest.approx([0, 0, 1])
 
 
-@pytest.mark.parametrize("few", [False, True])
+@pytest.mark.parametrize("middle", [False, True])
 @pytest.mark.parametrize(("width", "height"), [(1.0, 1.0), (1.5, 1.0), (1.0, 4 / 3)])
 def test_every_figure_stays_in_the_frame_and_off_the_other(
-    width: float, height: float, few: bool
+    width: float, height: float, middle: bool
 ) -> None:
     chance = np.random.default_rng(1)
     for _ in range(300):
-        made = any_scene(chance, width=width, height=height, two=0.4, few=few)
+        made = any_scene(chance, width=width, height=height, two=0.4, middle=middle)
         for index, figure in enumerate(made.figures):
             half = width / len(made.figures)
             for time in np.linspace(0, 1, 9):
@@ -111,13 +111,29 @@ def test_every_figure_stays_in_the_frame_and_off_the_other(
                 assert at.y + extent <= height
 
 
-@pytest.mark.parametrize(("few", "count"), [(True, 9), (False, 100)])
-def test_a_figure_begins_at_few_places_or_anywhere(few: bool, count: int) -> None:
+@pytest.mark.parametrize("motion", MOTIONS)
+def test_what_moves_in_the_middle_goes_as_far_to_either_side(motion: str) -> None:
+    shown = scene(
+        np.random.default_rng(5),
+        shapes=["star"],
+        colors=["red"],
+        motion=motion,
+        background="black",
+        width=1.5,
+        middle=True,
+    )
+    way = [pose(shown.figures[0], motion, time) for time in (0.0, 0.5, 1.0)]
+    places = np.array([(at.x, at.y) for at in way])
+    assert (places.min(0) + places.max(0)) / 2 == pytest.approx((0.75, 0.5))
+
+
+@pytest.mark.parametrize(("middle", "count"), [(True, 1), (False, 100)])
+def test_a_figure_begins_at_one_place_or_anywhere(middle: bool, count: int) -> None:
     chance = np.random.default_rng(5)
     said = partial(scene, shapes=["star"], colors=["red"], motion="left", background="black")
-    figures = [said(chance, size="small", few=few).figures[0] for _ in range(100)]
+    figures = [said(chance, size="small", middle=middle).figures[0] for _ in range(100)]
     assert len({(figure.x, figure.y) for figure in figures}) == count
-    assert len({figure.reach for figure in figures}) == (1 if few else 100)
+    assert len({figure.reach for figure in figures}) == count
 
 
 @pytest.mark.parametrize("motion", MOTIONS_OF_TWO)

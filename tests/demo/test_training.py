@@ -148,7 +148,7 @@ def test_latents_are_about_0_and_1_and_come_back(vae: Any) -> None:
 
 
 def test_a_shelf_takes_what_may_be_trained_on(tmp_path: Path, crew: Crew, vae: Any) -> None:
-    shelf = Shelf(Kind(Size(64, 96, 17), few=False), tmp_path, vae)
+    shelf = Shelf(Kind(Size(64, 96, 17), middle=False), tmp_path, vae)
     shelf.fill(6, crew.workers)
     assert len(shelf.scenes) == latents.PIECE
     assert all(trainable(scene) for scene in shelf.scenes)
@@ -159,12 +159,12 @@ def test_a_shelf_takes_what_may_be_trained_on(tmp_path: Path, crew: Crew, vae: A
     assert ((at >= 9) & (at <= 16)).all()
 
 
-@pytest.mark.parametrize("few", [False, True])
+@pytest.mark.parametrize("middle", [False, True])
 def test_a_shelf_keeps_its_clips_and_knows_what_they_show(
-    tmp_path: Path, crew: Crew, vae: Any, few: bool
+    tmp_path: Path, crew: Crew, vae: Any, middle: bool
 ) -> None:
     count = 2 * latents.PIECE
-    kind = Kind(SMALL, few)
+    kind = Kind(SMALL, middle)
     first = Shelf(kind, tmp_path, vae)
     first.fill(latents.PIECE, crew.workers)
     shelf = Shelf(kind, tmp_path, vae)
@@ -221,7 +221,7 @@ def test_a_denoiser_goes_on_where_it_was_stopped(tmp_path: Path, crew: Crew, vae
     first.train()
     assert first.learner.step == 4
     assert (tmp_path / "clips-64x64x9.pt").is_file()
-    assert (tmp_path / "clips-64x64x9-few.pt").is_file()
+    assert (tmp_path / "clips-64x64x9-middle.pt").is_file()
     again = Denoising(tmp_path, crew, log, vae=vae, reading=Reading(tmp_path, crew, log))
     assert again.learner.step == 4
     for one, other in zip(first.network.parameters(), again.network.parameters(), strict=True):
