@@ -18,6 +18,7 @@ from tqdm import tqdm
 from .captions import new_caption
 from .judging import Score, judge
 from .measuring import Frames, measure
+from .scenes import BACKGROUNDS, COLORS, scene
 from .serving import Guide, Product, frames_of, psnr
 from .unseen import unseen_scenes
 
@@ -27,6 +28,15 @@ IMAGES = 20
 VIDEOS = 5
 STRENGTHS = (0.1, 0.3, 0.5, 0.7, 0.9)
 GUIDANCES = (1.0, 6.0)
+#: A little of a video is left by then: what guidance pulls from it can be seen.
+PULLED_AT = 0.3
+#: A video's shape, color, motion and background, and another shape and color that it is to have.
+PULLED = (
+    (("circle", "blue", "right", "black"), ("star", "yellow")),
+    (("square", "orange", "up", "white"), ("triangle", "purple")),
+    (("star", "pink", "down", "black"), ("circle", "cyan")),
+    (("triangle", "green", "left", "gray"), ("square", "red")),
+)
 #: A prompt that leaves the color open.
 OPEN = "a circle standing still"
 
@@ -107,6 +117,24 @@ def guidances(worker: Maker, said: Mapping[str, Any]) -> Iterator[str]:
             judge(score, asked, worker.make(new_caption(asked, chance), **fields))
         share = np.mean([score.share(what) for what in ("color", "motion", "shape")])
         yield f"right at guidance {guidance}: {share:.1%}"
+    off = off_by_guidance(worker, said)
+    told = ", ".join(f"{guidance}: {of:.0f}" for guidance, of in off.items())
+    yield f"a video off the prompt's color, of 441, at guidance {told}"
+
+
+def off_by_guidance(worker: Maker, said: Mapping[str, Any]) -> dict[float, float]:
+    """How far colors of videos are from those of their prompts, 0 to 441, by guidance."""
+    off: dict[float, list[float]] = {guidance: [] for guidance in GUIDANCES}
+    for guidance, found in off.items():
+        for seed, ((shape, color, motion, ground), (other, wanted)) in enumerate(PULLED):
+            chance = np.random.default_rng(3)
+            shown = scene(chance, shapes=[shape], colors=[color], motion=motion, background=ground)
+            fields = {**said, "guidance_scale": guidance, "strength": PULLED_AT, "seed": seed}
+            prompt = f"a {wanted} {other} on a {ground} background"
+            seen = measure(worker.make(prompt, Guide(video=frames_of(shown)), **fields))
+            rgb = np.array(seen.rgb if seen else BACKGROUNDS[ground])
+            found.append(float(np.linalg.norm(rgb - np.array(COLORS[wanted]))))
+    return {guidance: float(np.mean(found)) for guidance, found in off.items()}
 
 
 def negatives(worker: Maker, said: Mapping[str, Any]) -> Iterator[str]:

@@ -133,11 +133,11 @@ def visit(visitor: Visitor, picture: Path) -> None:
 def text_to_video(visitor: Visitor) -> None:
     """The form, its calls, and a video of the size that was asked for."""
     visitor.fill(
-        prompt="a red circle moves to the right", width=128, height=96, num_frames=9, seed=7
+        prompt="a red circle moves to the right", width=160, height=128, num_frames=17, seed=7
     )
     for api, words in {
-        "openai": ("/v1/videos", "-F 'size=128x96'"),
-        "modelslab": ("/api/v6/video/text2video", '"num_frames": 9'),
+        "openai": ("/v1/videos", "-F 'size=160x128'"),
+        "modelslab": ("/api/v6/video/text2video", '"num_frames": 17'),
         "localai": ("/video", '"prompt": "a red circle'),
     }.items():
         shown = visitor.curl(api)
@@ -147,8 +147,8 @@ def text_to_video(visitor: Visitor) -> None:
     say("curl lines of three APIs are shown")
     visitor.curl("openai")
     width, height, seconds = visitor.video()
-    if (width, height) != (128, 96):
-        raise SystemExit(f"asked for 128x96, shown {width}x{height}")
+    if (width, height) != (160, 128):
+        raise SystemExit(f"asked for 160x128, shown {width}x{height}")
     say(f"text to video: {width}x{height}, {seconds:.2f} s; {visitor.part('facts').text}")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from builder.demo import evaluate
-from builder.demo.evaluate import images, prompts, videos
+from builder.demo.evaluate import PULLED, images, off_by_guidance, prompts, videos
 from builder.demo.judging import Score, judge
 from builder.demo.measuring import Frames
 from builder.demo.scenes import Scene, scene
@@ -100,6 +100,24 @@ def test_nearness_is_told_by_strength() -> None:
     values = [float(part.split()[-2]) for part in line.split(", ")]
     assert values == sorted(values, reverse=True)
     assert len(set(values)) == 5
+
+
+def test_what_guidance_pulls_is_told_by_the_color() -> None:
+    wanted = [
+        scene(
+            np.random.default_rng(0),
+            shapes=[shape],
+            colors=[color],
+            motion="still",
+            background=ground,
+        )
+        for (_, _, _, ground), (shape, color) in PULLED
+    ]
+    painter = Painter(wanted)
+    assert all(off < 10 for off in off_by_guidance(painter, {}).values())
+    assert [fields["guidance_scale"] for _, _, fields in painter.told] == [1.0] * 4 + [6.0] * 4
+    # What is left as it was has another color.
+    assert all(off > 100 for off in off_by_guidance(Copier(), {}).values())
 
 
 @pytest.mark.parametrize(

@@ -38,16 +38,14 @@ def mean(values: Any) -> float:
     return float(np.mean(list(values)))
 
 
-@pytest.mark.parametrize("part", range(4))
-def test_the_prompt_is_followed_in_words_and_combinations_never_seen(
-    worker: Product, part: int
-) -> None:
-    chance, score = np.random.default_rng(part), Score()
-    for seed, asked in enumerate(unseen_scenes(24)[part::4], 10 * part):
+def test_the_prompt_is_followed_in_words_and_combinations_never_seen(worker: Product) -> None:
+    chance, score = np.random.default_rng(0), Score()
+    for seed, asked in enumerate(unseen_scenes(24)):
         judge(score, asked, worker.make(new_caption(asked, chance), seed=seed))
 
-    assert score.right["color"] >= 5, list(score.lines())
-    assert score.right["motion"] >= 4, list(score.lines())
+    assert score.right["color"] >= 20, list(score.lines())
+    assert score.right["motion"] >= 18, list(score.lines())
+    assert score.right["shape"] >= 13, list(score.lines())
 
 
 FIRSTS = [
@@ -108,19 +106,11 @@ def test_a_video_is_left_the_further_the_stronger(worker: Product) -> None:
     assert near[0] > near[-1] + 6
 
 
-def right(worker: Product, scenes: list[Scene], guidance: float) -> int:
-    """How many of color, motion and shape are right."""
-    chance, score = np.random.default_rng(6), Score()
-    for seed, asked in enumerate(scenes):
-        made = worker.make(new_caption(asked, chance), guidance_scale=guidance, seed=seed)
-        judge(score, asked, made)
-    return sum(score.right[what] for what in ("color", "motion", "shape"))
+def test_guidance_pulls_a_video_to_what_the_prompt_says(worker: Product) -> None:
+    """Of text alone a clip has the prompt's color without guidance, too."""
+    off = evaluate.off_by_guidance(worker, {})
 
-
-def test_guidance_has_the_prompt_followed_more_closely(worker: Product) -> None:
-    scenes = unseen_scenes(40)[:10]
-
-    assert right(worker, scenes, 6.0) > right(worker, scenes, 1.0)
+    assert off[6.0] < off[1.0] / 2
 
 
 def test_a_negative_prompt_pushes_its_color_away(worker: Product) -> None:
