@@ -62,7 +62,7 @@ class Phase:
 PHASES = (
     Phase(6_000, Size(96, 96, 17)),
     Phase(
-        25_500,
+        36_000,
         Size(128, 128, 17),
         (
             Size(96, 96, 17),
@@ -151,11 +151,11 @@ class Denoising:
             return self.learner.learn(self._loss, halves, share=1 - self.learner.step / self.steps)
 
     def _shelf(self, kind: Kind, count: int) -> Shelf:
-        """So many encoded clips, or half as many where they differ by less."""
+        """So many encoded clips."""
         if kind not in self._shelves:
             self._shelves[kind] = Shelf(kind, self._folder, self._vae)
         shelf = self._shelves[kind]
-        shelf.fill(count // 2 if kind.middle else count, self._crew.workers)
+        shelf.fill(count, self._crew.workers)
         return shelf
 
     def _loss(self, half: Half) -> torch.Tensor:

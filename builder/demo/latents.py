@@ -21,7 +21,7 @@ from .scenes import Scene
 
 SEED = 2027
 #: How often there are two figures, anywhere and in the middle.
-TWO, TWO_IN_MIDDLE = 0.15, 0.25
+TWO, TWO_IN_MIDDLE = 0.15, 0.4
 #: Clips that are drawn and encoded at a time, and such pieces between two savings.
 PIECE = 16
 SAVE_EVERY = 128
@@ -69,15 +69,14 @@ class Shelf:
     """
 
     def __init__(self, kind: Kind, folder: Path, vae: Any) -> None:
-        """Takes the clips that the folder has kept of the kind, if `vae` has encoded them."""
+        """Takes the clips that the folder has kept of the kind, if they would be made again."""
         self.kind = kind
         self._vae, self._path = vae, folder / f"clips-{kind}.pt"
         self.clips, self.lasts = torch.empty(0), torch.empty(0)
         self.scenes: list[Scene] = []
         self.at: list[int] = []
         kept = load(self._path)
-        # Trained anew or further, it has other statistics.
-        if kept is not None and torch.equal(kept["mean"], vae.latents_mean):
+        if kept is not None and self._is_mine(kept):
             self._put(kept["clips"], kept["lasts"])
 
     def fill(self, count: int, workers: Executor) -> None:
@@ -110,8 +109,19 @@ class Shelf:
         before = [(self.clips, self.lasts)] if len(self.clips) else []
         clips, lasts = zip(*before, *pieces, strict=True)
         self._put(torch.cat(clips), torch.cat(lasts))
-        kept = {"clips": self.clips, "lasts": self.lasts, "mean": self._vae.latents_mean}
-        save(self._path, kept)
+        marks = {"mean": self._vae.latents_mean, "first": self._first()}
+        save(self._path, {"clips": self.clips, "lasts": self.lasts, **marks})
+
+    def _is_mine(self, kept: dict[str, Any]) -> bool:
+        """Whether this VAE has encoded them, which trained further has other statistics, and they
+        show what is drawn by chance today.
+        """
+        same: bool = torch.equal(kept["mean"], self._vae.latents_mean)
+        return same and kept["first"] == self._first()
+
+    def _first(self) -> str:
+        """What the first of them show."""
+        return repr(_scenes(self.kind, 0))
 
     def _put(self, clips: torch.Tensor, lasts: torch.Tensor) -> None:
         """Have these, and know again what they show."""

@@ -171,12 +171,24 @@ def test_a_shelf_keeps_its_clips_and_knows_what_they_show(
     assert shelf.scenes == first.scenes
     shelf.fill(count, crew.workers)
     assert torch.equal(shelf.clips[: latents.PIECE], first.clips)
-    assert len(set(map(repr, shelf.scenes))) == len(shelf.clips) == len(shelf.lasts) == count
+    assert len(shelf.scenes) == len(shelf.clips) == len(shelf.lasts) == count
+    assert shelf.scenes[: latents.PIECE] != shelf.scenes[latents.PIECE :]
     shown = drawn(shelf.scenes, SMALL)
     for index, frame in enumerate(shelf.at):
         clip, image = shown[[index]], shown[[index]][:, :, [frame]]
         assert torch.allclose(shelf.clips[index].float(), encoded(vae, clip)[0], atol=0.05)
         assert torch.allclose(shelf.lasts[index].float(), encoded(vae, image)[0], atol=0.05)
+
+
+def test_kept_clips_of_other_scenes_or_another_autoencoder_are_not_taken(
+    tmp_path: Path, crew: Crew, vae: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = Kind(SMALL, middle=True)
+    Shelf(kind, tmp_path, vae).fill(latents.PIECE, crew.workers)
+    assert Shelf(kind, tmp_path, vae).scenes
+    with monkeypatch.context() as other:
+        other.setattr(latents, "TWO_IN_MIDDLE", 1)
+        assert not Shelf(kind, tmp_path, vae).scenes
     vae.latents_mean += 0.1
     assert not Shelf(kind, tmp_path, vae).scenes
 
