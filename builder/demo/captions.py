@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .scenes import COLORS, MOTIONS, SHAPES, Figure, Scene, any_scene
+from .scenes import COLORS, MOTIONS, SHAPES, Figure, Scene, any_scene, mistaken
 from .wordings import (
     COLOR_WORDS,
     GROUND_WORDS,
@@ -24,6 +24,9 @@ from .wordings import (
     SHAPE_WORDS,
     SIZE_WORDS,
 )
+
+#: How often a size is told.
+SIZED = 0.5
 
 
 def held_out(shape: str, color: str, motion: str) -> bool:
@@ -48,6 +51,14 @@ def trainable_scene(chance: np.random.Generator, **said: Any) -> Scene:
             return made
 
 
+def trainable_mistake(scene: Scene, chance: np.random.Generator) -> Scene:
+    """What the scene may be taken for, of anything but what is held out."""
+    while True:
+        made = mistaken(scene, chance)
+        if trainable(made):
+            return made
+
+
 def caption(scene: Scene, chance: np.random.Generator) -> str:
     """In one of the wordings to train on: a part of it or all, at times with a strange word."""
     if chance.random() < 0.15:
@@ -57,8 +68,17 @@ def caption(scene: Scene, chance: np.random.Generator) -> str:
 
 def whole_caption(scene: Scene, chance: np.random.Generator) -> str:
     """In one of the wordings to train on, that says of every figure what it is and does."""
-    sentences = PAIRS if len(scene.figures) == 2 else SENTENCES
-    return _at_times_strange(_filled(str(chance.choice(sentences)), scene, chance), chance)
+    sentence = str(chance.choice(_sentences(scene)))
+    return _at_times_strange(_filled(sentence, scene, chance), chance)
+
+
+def exact_caption(scene: Scene, chance: np.random.Generator) -> str:
+    """In one of the wordings to train on, that says backgrounds and sizes as well.
+
+    Of what moves in the middle it leaves nothing open.
+    """
+    sentences = [sentence for sentence in _sentences(scene) if "{on}" in sentence]
+    return _filled(str(chance.choice(sentences)), scene, chance, sized=1.0)
 
 
 def new_caption(scene: Scene, chance: np.random.Generator) -> str:
@@ -77,13 +97,18 @@ def words() -> list[str]:
     return sorted({word for word in found if word and "{" not in word})
 
 
-def _filled(sentence: str, scene: Scene, chance: np.random.Generator) -> str:
+def _sentences(scene: Scene) -> Sequence[str]:
+    return PAIRS if len(scene.figures) == 2 else SENTENCES
+
+
+def _filled(sentence: str, scene: Scene, chance: np.random.Generator, sized: float = SIZED) -> str:
+    """`sized` is how often a figure's size is told."""
     first, last = scene.figures[0], scene.figures[-1]
     does, doing = MOTION_WORDS[scene.motion][chance.integers(len(MOTION_WORDS[scene.motion]))]
     ground = _one(GROUND_WORDS[scene.background], chance)
     return sentence.format(
-        a=_thing(first, scene.motion, chance),
-        b=_thing(last, scene.motion, chance),
+        a=_thing(first, scene.motion, chance, sized),
+        b=_thing(last, scene.motion, chance, sized),
         does=does,
         doing=doing,
         on=_one(ON, chance).format(ground=ground),
@@ -92,12 +117,12 @@ def _filled(sentence: str, scene: Scene, chance: np.random.Generator) -> str:
     )
 
 
-def _thing(figure: Figure, motion: str, chance: np.random.Generator) -> str:
-    """The size is told half of the times, and not of what changes it."""
+def _thing(figure: Figure, motion: str, chance: np.random.Generator, sized: float) -> str:
+    """The size is not told of what changes it."""
     color = _one(COLOR_WORDS[figure.color], chance)
     shape = _one(SHAPE_WORDS[figure.shape], chance)
-    sized = motion != "grow" and chance.random() < 0.5
-    size = f"{_one(SIZE_WORDS[figure.size], chance)} " if sized else ""
+    told = motion != "grow" and chance.random() < sized
+    size = f"{_one(SIZE_WORDS[figure.size], chance)} " if told else ""
     words = f"{size}{color} {shape}"
     article = "an" if words[0] in "aeiou" else "a"
     return words if chance.random() < 0.1 else f"{article} {words}"

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from .batches import as_tensor
-from .captions import trainable_scene
+from .captions import trainable_mistake, trainable_scene
 from .drawing import clip
 from .run import load, save
 from .scenes import Scene
@@ -49,19 +50,23 @@ class Size:
 
 @dataclass(frozen=True)
 class Kind:
-    """Of clips: their size, and whether things move in the middle of it."""
+    """Of clips: their size, whether things move in the middle of it, and are mistaken for others.
+
+    A shelf of mistaken ones has at every place what the other's scene may be taken for.
+    """
 
     size: Size
     middle: bool
+    mistaken: bool = False
 
     def __str__(self) -> str:
         """As a part of a file's name."""
         size = f"{self.size.width}x{self.size.height}x{self.size.frames}"
-        return f"{size}-middle" if self.middle else size
+        return size + "-middle" * self.middle + "-mistaken" * self.mistaken
 
 
 class Shelf:
-    """Encoded clips of one size, enough of them to be learnt from.
+    """Encoded clips of one kind, enough of them to be learnt from.
 
     `clips` (N, channels, frames, rows, columns) and `lasts` (N, channels, 1, rows, columns) are
     normalised, float16; `at` (N) is the frame that a last image was taken from. Of few clips the
@@ -94,10 +99,9 @@ class Shelf:
                 self._add(made)
 
     def take(
-        self, chance: np.random.Generator, count: int
+        self, places: NDArray[np.int64]
     ) -> tuple[list[Scene], torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Some of them by chance: scenes, clips, last images, and the frames of these."""
-        places = chance.integers(len(self.scenes), size=count)
+        """Those at the places: scenes, clips, last images, and the frames of these."""
         return (
             [self.scenes[place] for place in places],
             self.clips[places].float(),
@@ -145,7 +149,10 @@ def _scenes(kind: Kind, start: int) -> tuple[list[Scene], list[int]]:
     size, middle = kind.size, kind.middle
     chance = np.random.default_rng([SEED + middle, size.width, size.height, size.frames, start])
     scenes = size.scenes(chance, PIECE, two=TWO_IN_MIDDLE if middle else TWO, middle=middle)
-    return scenes, [_last(chance, size.frames) for _ in scenes]
+    lasts = [_last(chance, size.frames) for _ in scenes]
+    if kind.mistaken:
+        scenes = [trainable_mistake(scene, chance) for scene in scenes]
+    return scenes, lasts
 
 
 def drawn(scenes: Sequence[Scene], size: Size) -> torch.Tensor:

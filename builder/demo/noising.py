@@ -24,14 +24,15 @@ class Batch:
 
     `clips` (N, channels, frames, rows, columns) are normalised latents; `first` (N) says whose
     first frame is given; `lasts` (N, channels, 1, rows, columns) are images for the frames `at`
-    (N), where any are given; `most` (N) is how much noise there may be, 0 to 1; `rate` is in frames
-    a second.
+    (N), where any are given; `mistaken`, of the clips' shape, is what they may be taken for, where
+    it is known; `most` (N) is how much noise there may be, 0 to 1; `rate` is in frames a second.
     """
 
     prompts: list[str]
     clips: torch.Tensor
     lasts: torch.Tensor | None
     at: torch.Tensor
+    mistaken: torch.Tensor | None
     first: torch.Tensor
     most: torch.Tensor
     rate: float
@@ -43,7 +44,8 @@ class Tokens:
 
     `noised` (N, tokens, channels), `times` (N, tokens) of 0 to 1000, `coordinates` (N, 3, tokens)
     in seconds and pixels; of the answer the last ones are the clip's, where it should be `target`
-    wherever `judged`.
+    wherever `judged`; `astray` (N, clip's tokens, channels) leads to what it may be taken for, and
+    is of length 1, or 0 where that is not known.
     """
 
     noised: torch.Tensor
@@ -51,6 +53,7 @@ class Tokens:
     coordinates: torch.Tensor
     target: torch.Tensor
     judged: torch.Tensor
+    astray: torch.Tensor
 
 
 def noised(batch: Batch) -> Tokens:
@@ -73,7 +76,17 @@ def noised(batch: Batch) -> Tokens:
         place = coordinates(count, (1, *grid[1:]), batch.rate)
         place[:, 0] += batch.at[:, None] / batch.rate
         places = torch.cat([place, places], 2)
-    return Tokens(shown, times, places, target=noise - clean, judged=~given)
+    astray = torch.zeros_like(clean)
+    if batch.mistaken is not None:
+        astray = _astray(LTXConditionPipeline._pack_latents(batch.mistaken) - clean, ~given)
+    return Tokens(shown, times, places, target=noise - clean, judged=~given, astray=astray)
+
+
+def _astray(way: torch.Tensor, judged: torch.Tensor) -> torch.Tensor:
+    """The way as far as it is judged, of length 1."""
+    seen = way * judged[..., None]
+    made: torch.Tensor = seen / seen.flatten(1).norm(dim=1).clamp(min=1e-6).view(-1, 1, 1)
+    return made
 
 
 def _noise_levels(count: int) -> torch.Tensor:

@@ -15,19 +15,19 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from .autoencoding import NOISE, badness, half_precision, optimizers
-from .captions import whole_caption
+from .captions import exact_caption
 from .latents import Size, denormalised, drawn, encoded
 from .renoising import made_anew
 from .run import Crew, Learner, Log
 
-STEPS = 4_500
+STEPS = 6_500
 #: Of the highest rates: it begins where training ended.
 SHARE = 0.5
 SEED = 2028
 #: How far clips are noised and made anew, at most, and how often they are left as encoded.
 MOST_NOISE, AS_ENCODED = 0.75, 0.25
 #: How often things move in the middle. There a text says all, and makes the clip of noise alone.
-MIDDLE = 0.5
+MIDDLE = 0.6
 #: Clips in each worker's half of a batch, by their size.
 SIZES = (
     *((Size(128, 128, 17), 1),) * 4,
@@ -86,8 +86,8 @@ class Polishing:
         shown = drawn(scenes, half.size)
         clips = encoded(self._vae, shown)
         if chance.random() > AS_ENCODED:
-            told = [whole_caption(scene, chance) for scene in scenes]
-            level = chance.uniform(0, 1 if middle else MOST_NOISE)
+            told = [exact_caption(scene, chance) for scene in scenes]
+            level = 1.0 if middle else chance.uniform(0, MOST_NOISE)
             clips = made_anew(self._pipeline, told, clips, level)
         values = denormalised(self._vae, clips)
         with half_precision():

@@ -179,6 +179,24 @@ def any_scene(
     )
 
 
+def mistaken(scene: Scene, chance: np.random.Generator) -> Scene:
+    """What a scene may be taken for: one of its figures has another shape or, of two, color.
+
+    Of two that is mostly what the other one has.
+    """
+    place = int(chance.integers(len(scene.figures)))
+    mine, beside = scene.figures[place], scene.figures[-1 - place]
+    what, names = "shape", list(SHAPES)
+    if beside is not mine and chance.random() < 0.5:
+        what, names = "color", list(COLORS)
+    taken = getattr(beside, what)
+    if taken == getattr(mine, what) or chance.random() < 0.5:
+        taken = str(chance.choice([name for name in names if name != getattr(mine, what)]))
+    figures = list(scene.figures)
+    figures[place] = replace(mine, **{what: taken})
+    return replace(scene, figures=tuple(figures))
+
+
 def _size(chance: np.random.Generator, motion: str, count: int) -> str:
     """What grows, ends large enough to have been seen small."""
     if count == 2:

@@ -126,6 +126,14 @@ PAIRS = (
     "{a} on the left and {b} on the right, {doing}",
     "a video of {a} and {b} {doing}",
     "{a} beside {b} {on}, both {doing}",
+    # A sentence that begins as one of a single thing may go on with another, and without "and".
+    "an animation of {a} and {b} {doing} {on}",
+    "an animation of {a} next to {b}, both {doing}",
+    "the clip shows {a} and {b}, both {doing}",
+    "{doing} {on}: {a} and {b}",
+    "left {a}, right {b}, {doing}",
+    "on the left {a}, on the right {b}, both {doing}",
+    "{a} beside {b}, {doing} {on}",
 )
 NEW_PAIRS = (
     "we see {a} next to {b}, both {doing}",

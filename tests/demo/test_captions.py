@@ -1,21 +1,33 @@
 """What is said of scenes, what is kept from training, and that every word is known."""
 
+from dataclasses import asdict
 from itertools import product
 
 import numpy as np
 import pytest
 
 from builder.demo import networks
-from builder.demo.captions import caption, held_out, new_caption, trainable, words
+from builder.demo.captions import (
+    caption,
+    exact_caption,
+    held_out,
+    new_caption,
+    trainable,
+    trainable_mistake,
+    trainable_scene,
+    words,
+)
 from builder.demo.scenes import COLORS, MOTIONS, SHAPES, any_scene, possible
 from builder.demo.unseen import unseen_scenes
 from builder.demo.wordings import (
     COLOR_WORDS,
+    GROUND_WORDS,
     NEW_PAIRS,
     NEW_SENTENCES,
     PAIRS,
     SENTENCES,
     SHAPE_WORDS,
+    SIZE_WORDS,
 )
 
 COMBINATIONS = [
@@ -70,6 +82,33 @@ def test_training_also_hears_parts_and_strange_words() -> None:
     assert 40 < len(strange) < 200
     assert any(len(one.split()) == 1 for one in told)
     assert len(set(told)) > 250
+
+
+def test_an_exact_caption_leaves_nothing_of_the_middle_open() -> None:
+    chance = np.random.default_rng(2)
+    for _ in range(200):
+        made = any_scene(chance, two=0.3, middle=True)
+        told = exact_caption(made, chance)
+        assert any(word in told for word in GROUND_WORDS[made.background])
+        for figure in made.figures:
+            sized = any(word in told.split() for word in SIZE_WORDS[figure.size])
+            assert sized != (made.motion == "grow")
+
+
+def test_a_mistake_is_another_shape_or_of_two_another_color_that_may_be_trained_on() -> None:
+    chance = np.random.default_rng(3)
+    for count in (1, 2):
+        changed = set()
+        for _ in range(200):
+            right = trainable_scene(chance, two=count - 1)
+            wrong = trainable_mistake(right, chance)
+            assert trainable(wrong)
+            before, after = asdict(right), asdict(wrong)
+            figures = list(zip(before.pop("figures"), after.pop("figures"), strict=True))
+            assert before == after
+            [what] = [name for one, other in figures for name in one if one[name] != other[name]]
+            changed.add(what)
+        assert changed == ({"shape"} if count == 1 else {"shape", "color"})
 
 
 def test_every_word_of_the_training_is_one_piece() -> None:

@@ -1,5 +1,6 @@
 """The training's pieces: orthogonal steps, batches, checkpoints, and a run that goes on."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,16 @@ from builder.demo.autoencoding import Autoencoding
 from builder.demo.batches import windows
 from builder.demo.captions import trainable
 from builder.demo.denoising import Denoising
-from builder.demo.latents import Kind, Shelf, Size, decoded, drawn, encoded, set_statistics
+from builder.demo.latents import (
+    Kind,
+    Shelf,
+    Size,
+    decoded,
+    denormalised,
+    drawn,
+    encoded,
+    set_statistics,
+)
 from builder.demo.noising import Batch, noised
 from builder.demo.optimizing import Muon, orthogonal
 from builder.demo.reading import Reading
@@ -152,8 +162,8 @@ def test_a_shelf_takes_what_may_be_trained_on(tmp_path: Path, crew: Crew, vae: A
     shelf.fill(6, crew.workers)
     assert len(shelf.scenes) == latents.PIECE
     assert all(trainable(scene) for scene in shelf.scenes)
-    scenes, shown, lasts, at = shelf.take(np.random.default_rng(1), 4)
-    assert len(scenes) == 4
+    scenes, shown, lasts, at = shelf.take(np.array([7, 0, 3, 3]))
+    assert scenes == [shelf.scenes[place] for place in (7, 0, 3, 3)]
     assert shown.shape == (4, networks.LATENT_CHANNELS, 3, 3, 2)
     assert lasts.shape == (4, networks.LATENT_CHANNELS, 1, 3, 2)
     assert ((at >= 9) & (at <= 16)).all()
@@ -178,6 +188,21 @@ def test_a_shelf_keeps_its_clips_and_knows_what_they_show(
         clip, image = shown[[index]], shown[[index]][:, :, [frame]]
         assert torch.allclose(shelf.clips[index].float(), encoded(vae, clip)[0], atol=0.05)
         assert torch.allclose(shelf.lasts[index].float(), encoded(vae, image)[0], atol=0.05)
+
+
+def test_a_shelf_of_mistaken_clips_shows_what_the_others_may_be_taken_for(
+    tmp_path: Path, crew: Crew, vae: Any
+) -> None:
+    kind = Kind(SMALL, middle=True)
+    right, wrong = Shelf(kind, tmp_path, vae), Shelf(replace(kind, mistaken=True), tmp_path, vae)
+    for shelf in (right, wrong):
+        shelf.fill(latents.PIECE, crew.workers)
+    assert all(trainable(scene) for scene in wrong.scenes)
+    for one, other in zip(right.scenes, wrong.scenes, strict=True):
+        assert (one.motion, one.background) == (other.motion, other.background)
+        assert sum(a != b for a, b in zip(one.figures, other.figures, strict=True)) == 1
+    shown = encoded(vae, drawn(wrong.scenes, SMALL))
+    assert torch.allclose(wrong.clips.float(), shown, atol=0.05)
 
 
 def test_kept_clips_of_other_scenes_or_another_autoencoder_are_not_taken(
@@ -234,10 +259,28 @@ def test_a_denoiser_goes_on_where_it_was_stopped(tmp_path: Path, crew: Crew, vae
     assert first.learner.step == 4
     assert (tmp_path / "clips-64x64x9.pt").is_file()
     assert (tmp_path / "clips-64x64x9-middle.pt").is_file()
+    assert (tmp_path / "clips-64x64x9-middle-mistaken.pt").is_file()
     again = Denoising(tmp_path, crew, log, vae=vae, reading=Reading(tmp_path, crew, log))
     assert again.learner.step == 4
     for one, other in zip(first.network.parameters(), again.network.parameters(), strict=True):
         assert torch.equal(one, other)
+
+
+def test_a_clip_is_looked_at_as_far_as_it_is_seen_through_its_noise(
+    tmp_path: Path, crew: Crew, vae: Any
+) -> None:
+    log = Log(tmp_path / "log.txt")
+    run = Denoising(tmp_path, crew, log, vae=vae, reading=Reading(tmp_path, crew, log))
+    clips = torch.randn(2, networks.LATENT_CHANNELS, 2, 2, 2)
+    with torch.no_grad(), autoencoding.half_precision():
+        shown = vae.decode(denormalised(vae, clips)).sample.float()
+
+    tokens = noised(some_batch(clips, most=torch.full((2,), 0.5)))
+    right, off = tokens.target, tokens.target + torch.randn_like(tokens.target)
+    assert run._looks(tokens, off, shown) > 10 * run._looks(tokens, right, shown)
+
+    hidden = replace(tokens, times=torch.full_like(tokens.times, 950.0))
+    assert run._looks(hidden, off, shown) == 0
 
 
 def test_what_is_trained_is_read_by_diffusers(tmp_path: Path, pipeline: Any) -> None:
@@ -294,26 +337,43 @@ def test_a_clip_is_made_anew_from_as_much_noise_as_is_said(pipeline: Any) -> Non
     assert off == pytest.approx([0, 2 * 0.3**2, 2 * 0.7**2], rel=0.3)
 
 
+def some_batch(clips: torch.Tensor, **said: Any) -> Batch:
+    count = len(clips)
+    none = torch.zeros(count, dtype=torch.bool)
+    plain = {"lasts": None, "at": torch.zeros(count), "mistaken": None, "first": none}
+    return Batch(
+        prompts=[""] * count, clips=clips, rate=8.0, **{**plain, "most": torch.ones(count), **said}
+    )
+
+
 def test_no_clip_is_noised_more_than_it_may_be() -> None:
     clips = torch.randn(64, networks.LATENT_CHANNELS, 2, 1, 1)
     most = torch.tensor([0.4, 1.0]).repeat(32)
-    tokens = noised(
-        Batch(
-            prompts=[""] * 64,
-            clips=clips,
-            lasts=None,
-            at=torch.zeros(64),
-            first=torch.zeros(64, dtype=torch.bool),
-            most=most,
-            rate=8.0,
-        )
-    )
+    tokens = noised(some_batch(clips, most=most))
     times = tokens.times.amax(1) / 1000
     assert (times <= most).all()
     assert times[most == 1].max() > 0.95
     # Straight from the clip to noise: what is shown, less its time of the way, is the clip.
     shown = tokens.noised - tokens.times[..., None] / 1000 * tokens.target
     assert torch.allclose(shown, clips.flatten(2).transpose(1, 2), atol=1e-4)
+    assert not tokens.astray.any()
+
+
+def test_the_way_astray_leads_to_what_a_clip_is_mistaken_for() -> None:
+    """As far as it is judged: what is given, is not."""
+    clips = torch.randn(2, networks.LATENT_CHANNELS, 2, 1, 1)
+    mistaken = clips.clone()
+    mistaken[:, 5] += 3
+    first = torch.tensor([True, False])
+    astray = noised(some_batch(clips, mistaken=mistaken, first=first)).astray
+    assert astray[..., 5].tolist() == [
+        pytest.approx([0, 1], abs=1e-4),
+        pytest.approx([0.5**0.5] * 2, abs=1e-4),
+    ]
+    astray[..., 5] = 0
+    assert not astray.any()
+    # Where nothing differs there is no way.
+    assert not noised(some_batch(clips, mistaken=clips)).astray.any()
 
 
 def test_an_outline_that_is_off_is_worse_than_a_shade() -> None:
