@@ -45,7 +45,7 @@ CHANGED: dict[str, Any] = {
     "fps": 15,
     "seed": 8,
     "num_inference_steps": 3,
-    "guidance_scale": 2.5,
+    "guidance_scale": 2.7,
     "guidance_scale_2": 9.0,
     "boundary_ratio": 0.1,
     "true_cfg_scale": 4.0,
