@@ -192,7 +192,7 @@ class Denoising:
         misread = read(self.network, self.tokenizer, half.texts)
         tokens = noised(half.batch)
         guess = self._guess(half.batch, tokens)
-        looks = self._looks(tokens, guess, half.shown)
+        looks = self._looks(half, tokens, guess)
         return _noise_loss(tokens, guess) + LOOKS * looks + READING * misread
 
     def _guess(self, batch: Batch, tokens: Tokens) -> torch.Tensor:
@@ -210,17 +210,16 @@ class Denoising:
         clips: torch.Tensor = guess[:, -tokens.target.shape[1] :].float()
         return clips
 
-    def _looks(self, tokens: Tokens, guess: torch.Tensor, shown: torch.Tensor) -> torch.Tensor:
+    def _looks(self, half: Half, tokens: Tokens, guess: torch.Tensor) -> torch.Tensor:
         """How far off the first clips look, of those that are seen through their noise."""
+        shown = half.shown
         levels = tokens.times[: len(shown), -guess.shape[1] :, None] / 1000
         seen = levels.amax((1, 2)) <= MOST_SEEN_THROUGH
         if not seen.any():
             return torch.zeros(())
         noisy = tokens.noised[: len(shown), -guess.shape[1] :]
         made = (noisy - levels * guess[: len(shown)])[seen]
-        frames, rows, columns = shown.shape[2:]
-        grid = ((frames - 1) // 8 + 1, rows // 32, columns // 32)
-        clips = LTXConditionPipeline._unpack_latents(made, *grid, 1, 1)
+        clips = LTXConditionPipeline._unpack_latents(made, *half.batch.clips.shape[2:], 1, 1)
         with half_precision():
             looks = self._vae.decode(denormalised(self._vae, clips)).sample.float()
         return badness(looks - shown[seen])

@@ -275,12 +275,14 @@ def test_a_clip_is_looked_at_as_far_as_it_is_seen_through_its_noise(
     with torch.no_grad(), autoencoding.half_precision():
         shown = vae.decode(denormalised(vae, clips)).sample.float()
 
-    tokens = noised(some_batch(clips, most=torch.full((2,), 0.5)))
+    batch = some_batch(clips, most=torch.full((2,), 0.5))
+    half = denoising.Half(batch, shown, reading.some_texts(np.random.default_rng(0), 1))
+    tokens = noised(batch)
     right, off = tokens.target, tokens.target + torch.randn_like(tokens.target)
-    assert run._looks(tokens, off, shown) > 10 * run._looks(tokens, right, shown)
+    assert run._looks(half, tokens, off) > 10 * run._looks(half, tokens, right)
 
     hidden = replace(tokens, times=torch.full_like(tokens.times, 950.0))
-    assert run._looks(hidden, off, shown) == 0
+    assert run._looks(half, hidden, off) == 0
 
 
 def test_what_is_trained_is_read_by_diffusers(tmp_path: Path, pipeline: Any) -> None:
