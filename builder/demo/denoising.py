@@ -47,6 +47,8 @@ LOOKS, LOOKED_AT = 2.0, 2
 MOST_SEEN_THROUGH = 0.9
 MUON_RATE = 0.02
 ADAM_RATE = 2e-3
+#: Steps that the rates fall over, at the end.
+FALLING = 18_000
 SEED = 2027
 #: Clips in each worker's half of a batch.
 HALF = 32
@@ -70,7 +72,7 @@ class Phase:
 PHASES = (
     Phase(6_000, Size(96, 96, 17)),
     Phase(
-        32_000,
+        38_000,
         Size(128, 128, 17),
         (
             Size(96, 96, 17),
@@ -157,7 +159,8 @@ class Denoising:
         halves = [self._half(kind, count, chance) for kind in kinds]
         # The processor's flash attention takes half of a step's time for so few tokens.
         with sdpa_kernel(SDPBackend.MATH):
-            return self.learner.learn(self._loss, halves, share=1 - self.learner.step / self.steps)
+            left = self.steps - self.learner.step
+            return self.learner.learn(self._loss, halves, share=min(1.0, left / FALLING))
 
     def _shelf(self, kind: Kind, count: int) -> Shelf:
         """So many encoded clips."""

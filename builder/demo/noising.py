@@ -16,6 +16,9 @@ from diffusers import LTXConditionPipeline
 GIVEN_NOISE = 0.025
 #: Half of the pipeline's steps are within a fortieth of pure noise.
 NEARLY_NOISE = 0.2
+#: How often a clip is led towards what it may be taken for, and how far at most. On its way from
+#: noise it is led so by the transformer's own errors, and who never saw that keeps them.
+LED, FARTHEST = 0.5, 0.4
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,8 @@ class Tokens:
 
     `noised` (N, tokens, channels), `times` (N, tokens) of 0 to 1000, `coordinates` (N, 3, tokens)
     in seconds and pixels; of the answer the last ones are the clip's, where it should be `target`
-    wherever `judged`; `astray` (N, clip's tokens, channels) leads to what it may be taken for, and
-    is of length 1, or 0 where that is not known.
+    wherever `judged`, which leads back too what was led astray; `astray` (N, clip's tokens,
+    channels) leads to what it may be taken for, and is of length 1, or 0 where that is not known.
     """
 
     noised: torch.Tensor
@@ -66,7 +69,14 @@ def noised(batch: Batch) -> Tokens:
     given = torch.zeros(count, tokens, dtype=torch.bool)
     given[:, : grid[1] * grid[2]] = batch.first[:, None]
     slightly = GIVEN_NOISE * level**2
-    shown = torch.where(given[..., None], clean + slightly * noise, torch.lerp(clean, noise, level))
+    target, led, astray = noise - clean, clean, torch.zeros_like(clean)
+    if batch.mistaken is not None:
+        way = (LTXConditionPipeline._pack_latents(batch.mistaken) - clean) * ~given[..., None]
+        far = _led(level) * way
+        led = clean + far
+        target = target + far * (1 - level) / level.clamp(min=1e-6)
+        astray = way / way.flatten(1).norm(dim=1).clamp(min=1e-6).view(-1, 1, 1)
+    shown = torch.where(given[..., None], clean + slightly * noise, torch.lerp(led, noise, level))
     times = torch.where(given, 0.0, 1000 * level[..., 0])
     places = coordinates(count, grid, batch.rate)
     if batch.lasts is not None:
@@ -76,17 +86,13 @@ def noised(batch: Batch) -> Tokens:
         place = coordinates(count, (1, *grid[1:]), batch.rate)
         place[:, 0] += batch.at[:, None] / batch.rate
         places = torch.cat([place, places], 2)
-    astray = torch.zeros_like(clean)
-    if batch.mistaken is not None:
-        astray = _astray(LTXConditionPipeline._pack_latents(batch.mistaken) - clean, ~given)
-    return Tokens(shown, times, places, target=noise - clean, judged=~given, astray=astray)
+    return Tokens(shown, times, places, target=target, judged=~given, astray=astray)
 
 
-def _astray(way: torch.Tensor, judged: torch.Tensor) -> torch.Tensor:
-    """The way as far as it is judged, of length 1."""
-    seen = way * judged[..., None]
-    made: torch.Tensor = seen / seen.flatten(1).norm(dim=1).clamp(min=1e-6).view(-1, 1, 1)
-    return made
+def _led(level: torch.Tensor) -> torch.Tensor:
+    """How far clips are led astray. With little noise left less, else the way back is too steep."""
+    far = FARTHEST * torch.rand_like(level) * (torch.rand_like(level) < LED)
+    return far * (level / (1 - level)).clamp(max=1)
 
 
 def _noise_levels(count: int) -> torch.Tensor:

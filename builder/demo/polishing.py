@@ -20,7 +20,7 @@ from .latents import Size, denormalised, drawn, encoded
 from .renoising import made_anew
 from .run import Crew, Learner, Log
 
-STEPS = 6_500
+STEPS = 8_500
 #: Of the highest rates: it begins where training ended.
 SHARE = 0.5
 SEED = 2028

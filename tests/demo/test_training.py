@@ -71,6 +71,7 @@ def briefly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "STEPS", 4)
     monkeypatch.setattr(reading, "HALF", 2)
     monkeypatch.setattr(denoising, "PHASES", (denoising.Phase(4, SMALL, (SMALLER,)),))
+    monkeypatch.setattr(denoising, "FALLING", 4)
     monkeypatch.setattr(denoising, "MAIN_CLIPS", 4)
     monkeypatch.setattr(denoising, "OTHER_CLIPS", 4)
     monkeypatch.setattr(denoising, "HALF", 2)
@@ -359,6 +360,20 @@ def test_no_clip_is_noised_more_than_it_may_be() -> None:
     shown = tokens.noised - tokens.times[..., None] / 1000 * tokens.target
     assert torch.allclose(shown, clips.flatten(2).transpose(1, 2), atol=1e-4)
     assert not tokens.astray.any()
+
+
+def test_what_is_led_astray_is_to_be_led_back() -> None:
+    clips = torch.randn(64, networks.LATENT_CHANNELS, 2, 1, 1)
+    far = 100.0
+    batch = some_batch(clips, mistaken=clips + far, most=torch.full((64,), 0.9))
+    tokens = noised(batch)
+    levels, clean = tokens.times[..., None] / 1000, clips.flatten(2).transpose(1, 2)
+    back = tokens.noised - levels * tokens.target
+    assert torch.allclose(back, clean, atol=1e-3)
+    # What is shown is the clip, as far as it was led, and noise beside which that is much.
+    led = ((tokens.noised / (1 - levels) - clean).mean((1, 2)) / far).clamp(min=0)
+    assert 10 < (led > 0.05).sum() < 50
+    assert (led < torch.minimum(levels / (1 - levels), torch.tensor(0.4))[:, 0, 0] + 0.05).all()
 
 
 def test_the_way_astray_leads_to_what_a_clip_is_mistaken_for() -> None:
