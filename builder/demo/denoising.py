@@ -72,7 +72,7 @@ class Phase:
 PHASES = (
     Phase(6_000, Size(96, 96, 17)),
     Phase(
-        38_000,
+        38_800,
         Size(128, 128, 17),
         (
             Size(96, 96, 17),
