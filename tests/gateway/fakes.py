@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, TypeVar
@@ -189,12 +188,14 @@ class QuickWorker:
                 self.jobs.append(envelope)
                 task = asyncio.create_task(self._do(envelope))
                 self._under_way[envelope["id"]] = task
-                with suppress(asyncio.CancelledError):
-                    await asyncio.shield(task)
-                if not task.done():  # it is the poll that was cancelled
+                try:
+                    await asyncio.wait({task})
+                except asyncio.CancelledError:  # of the poll, even if the task has just ended
                     task.cancel()
                     await asyncio.gather(task, return_exceptions=True)
-                    return
+                    raise
+                if not task.cancelled():
+                    task.result()  # a fault of this worker's own ends its poll
 
     async def _hear_stops(self) -> None:
         while True:
@@ -263,8 +264,24 @@ class Gateway:
 
     def client(self, key: str | None = "caller-key", **options: Any) -> httpx.Client:
         """A client that shows this key as a Bearer, unless it is None; close it, or use `with`."""
+        return httpx.Client(**self._as_caller(key), **options)
+
+    def _as_caller(self, key: str | None) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=60, **options)
+        return {"base_url": self.url, "headers": headers, "timeout": 60}
+
+    def hang_up_on(self, path: str, body: Mapping[str, Any], *, once: Callable[[], bool]) -> None:
+        """Post, and close the connection as soon as `once` has come back with True."""
+
+        async def post_and_leave() -> None:
+            async with httpx.AsyncClient(**self._as_caller("caller-key")) as client:
+                post = asyncio.create_task(client.post(path, json=body))
+                assert await asyncio.to_thread(once)
+                assert not post.done(), "it was answered before the caller hung up"
+                post.cancel()
+                await asyncio.wait({post})
+
+        asyncio.run(post_and_leave())
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:

@@ -164,8 +164,7 @@ def test_a_caller_who_hangs_up_has_the_job_stopped(
     gateway: Gateway, worker: QuickWorker, platform: Platform
 ) -> None:
     worker.hold()
-    with gateway.client() as client, pytest.raises(httpx.ReadTimeout):
-        client.post("/video", json=FOX, timeout=1)
+    gateway.hang_up_on("/video", FOX, once=lambda: worker.pipelines.started.wait(20))
 
     (job,) = platform.jobs.values()
     assert job.wait(20).status == Status.CANCELLED

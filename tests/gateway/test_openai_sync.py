@@ -74,10 +74,10 @@ def test_sync_that_takes_too_long_is_stopped(
 
 
 def test_who_hangs_up_on_sync_stops_it(
-    http: httpx.Client, worker: QuickWorker, platform: Platform
+    http: httpx.Client, gateway: Gateway, worker: QuickWorker, platform: Platform
 ) -> None:
     worker.hold()
-    with pytest.raises(httpx.ReadTimeout):
-        http.post("/v1/videos/sync", json=SMALL, timeout=1.5)
-    assert wait_until(lambda: [job.status for job in platform.jobs.values()] == [Status.CANCELLED])
+    gateway.hang_up_on("/v1/videos/sync", SMALL, once=lambda: worker.pipelines.started.wait(20))
+    (job,) = platform.jobs.values()
+    assert job.wait(20).status is Status.CANCELLED
     assert wait_until(lambda: ids(http) == [])
