@@ -69,14 +69,11 @@ def noised(batch: Batch) -> Tokens:
     given = torch.zeros(count, tokens, dtype=torch.bool)
     given[:, : grid[1] * grid[2]] = batch.first[:, None]
     slightly = GIVEN_NOISE * level**2
-    target, led, astray = noise - clean, clean, torch.zeros_like(clean)
-    if batch.mistaken is not None:
-        way = (LTXConditionPipeline._pack_latents(batch.mistaken) - clean) * ~given[..., None]
-        far = _led(level) * way
-        led = clean + far
-        target = target + far * (1 - level) / level.clamp(min=1e-6)
-        astray = way / way.flatten(1).norm(dim=1).clamp(min=1e-6).view(-1, 1, 1)
-    shown = torch.where(given[..., None], clean + slightly * noise, torch.lerp(led, noise, level))
+    way = _way_astray(batch, clean) * ~given[..., None]
+    far = _share_led(level) * way
+    target = noise - clean + far * (1 - level) / level.clamp(min=1e-6)
+    on_the_way = torch.lerp(clean + far, noise, level)
+    shown = torch.where(given[..., None], clean + slightly * noise, on_the_way)
     times = torch.where(given, 0.0, 1000 * level[..., 0])
     places = coordinates(count, grid, batch.rate)
     if batch.lasts is not None:
@@ -86,13 +83,27 @@ def noised(batch: Batch) -> Tokens:
         place = coordinates(count, (1, *grid[1:]), batch.rate)
         place[:, 0] += batch.at[:, None] / batch.rate
         places = torch.cat([place, places], 2)
-    return Tokens(shown, times, places, target=target, judged=~given, astray=astray)
+    return Tokens(shown, times, places, target=target, judged=~given, astray=_unit(way))
 
 
-def _led(level: torch.Tensor) -> torch.Tensor:
-    """How far clips are led astray. With little noise left less, else the way back is too steep."""
+def _way_astray(batch: Batch, clean: torch.Tensor) -> torch.Tensor:
+    """From the clips to what they may be taken for, as tokens; 0 where that is not known."""
+    if batch.mistaken is None:
+        return torch.zeros_like(clean)
+    mistaken: torch.Tensor = LTXConditionPipeline._pack_latents(batch.mistaken)
+    return mistaken - clean
+
+
+def _share_led(level: torch.Tensor) -> torch.Tensor:
+    """Of that way. With little noise left less, or else the way back were too steep."""
     far = FARTHEST * torch.rand_like(level) * (torch.rand_like(level) < LED)
     return far * (level / (1 - level)).clamp(max=1)
+
+
+def _unit(ways: torch.Tensor) -> torch.Tensor:
+    """Each of length 1, or of 0 where it leads nowhere."""
+    made: torch.Tensor = ways / ways.flatten(1).norm(dim=1).clamp(min=1e-6).view(-1, 1, 1)
+    return made
 
 
 def _noise_levels(count: int) -> torch.Tensor:

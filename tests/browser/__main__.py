@@ -133,7 +133,7 @@ def visit(visitor: Visitor, picture: Path) -> None:
 def text_to_video(visitor: Visitor) -> None:
     """The form, its calls, and a video of the size that was asked for."""
     visitor.fill(
-        prompt="a red circle moves to the right", width=160, height=128, num_frames=17, seed=7
+        prompt="a red circle moves to the right", width=160, height=128, num_frames=17, seed=3
     )
     for api, words in {
         "openai": ("/v1/videos", "-F 'size=160x128'"),
