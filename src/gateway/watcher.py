@@ -59,7 +59,9 @@ class Watcher:
         now = self._clock()
         due = await self._videos.take_stale(now=now, age=self._period, most=MOST)
         turns = asyncio.Semaphore(AT_ONCE)
-        await asyncio.gather(*(self._look(video, turns) for video in due))
+        async with asyncio.TaskGroup() as looks:  # all have ended when this has, cancelled or not
+            for video in due:
+                looks.create_task(self._look(video, turns))
         if now - self._forgot_at > FORGET_EVERY:
             self._forgot_at = now
             await self._videos.remove_expired(now)

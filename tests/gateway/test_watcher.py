@@ -162,3 +162,30 @@ async def test_a_clock_that_goes_back_keeps_no_video_from_being_taken(
     take = office.parts.videos.take_stale
     assert await take(now=video.looked_at - 30, age=5, most=9) == []  # another gateway's clock
     assert len(await take(now=video.looked_at - 3600, age=5, most=9)) == 1
+
+
+async def test_it_has_ended_when_its_looks_have(
+    office: Office,  # noqa: F811
+    watcher: Watcher,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    me = await remembered(office)
+    order = [(await office.ask(me)).id for _ in range(3)]
+    begun, ended = asyncio.Event(), list[str]()
+
+    async def ends_in_its_own_time(video: Video, _: str) -> Video:
+        begun.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0.05 * order.index(video.id))
+            ended.append(video.id)
+        raise AssertionError
+
+    monkeypatch.setattr(office.desk, "refresh", ends_in_its_own_time)
+    office.clock.now += 6
+    watching = asyncio.create_task(watcher.run())
+    await begun.wait()
+    watching.cancel()
+    await asyncio.wait({watching})
+    assert ended == order

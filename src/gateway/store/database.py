@@ -6,7 +6,7 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,11 @@ from sqlalchemy.exc import (
     SQLAlchemyError,
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from ..refusals import Unavailable
 from .tables import metadata
+from .transaction import Transaction
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,8 @@ DRIVERS = {
     "postgres": "postgresql+asyncpg",
     "postgresql": "postgresql+asyncpg",
 }
+#: Seconds in which transactions end of themselves when the database is closed.
+ENDED_IN = 5.0
 URLS = "sqlite:///gateway.db or postgresql://user:password@host/name"
 #: Classes of SQLSTATE that say nothing against the statement: connections, the server's limits and
 #: its coming and going, transactions in each other's way, and who and what is not there.
@@ -60,6 +63,8 @@ class Database:
         self._engine = create_async_engine(parsed, hide_parameters=True, **options)
         self._is_migrated = False
         self._migrating = asyncio.Lock()
+        self._under_way = 0
+        self._idle = asyncio.Event()
         if self.is_sqlite:
             event.listen(self._engine.sync_engine, "connect", _set_up_sqlite)
             event.listen(self._engine.sync_engine, "begin", _begin_sqlite)
@@ -74,15 +79,15 @@ class Database:
             await self._migrate(to)
 
     async def _migrate(self, to: str) -> None:
-        async with self._transaction(reads=False) as connection:
+        async with self._transaction(reads=False) as transaction:
             if not self.is_sqlite:
                 lock = text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
-                await connection.execute(lock)
-            await connection.run_sync(_upgrade, to)
+                await transaction.execute(lock)
+            await transaction.run_sync(_upgrade, to)
         self._is_migrated = True
 
     @asynccontextmanager
-    async def begin(self, *, reads: bool = False) -> AsyncIterator[AsyncConnection]:
+    async def begin(self, *, reads: bool = False) -> AsyncIterator[Transaction]:
         """A transaction: kept when the block ends, undone when it raises. Raises Unavailable.
 
         With `reads` it writes nothing, and waits for no one who does.
@@ -91,29 +96,38 @@ class Database:
             async with self._migrating:  # many may have waited for the first
                 if not self._is_migrated:
                     await self._migrate("head")
-        async with self._transaction(reads=reads) as connection:
-            yield connection
+        async with self._transaction(reads=reads) as transaction:
+            yield transaction
 
     @asynccontextmanager
-    async def _transaction(self, *, reads: bool) -> AsyncIterator[AsyncConnection]:
-        engine = self._engine.execution_options(reads=reads)
+    async def _transaction(self, *, reads: bool) -> AsyncIterator[Transaction]:
+        self._under_way += 1
         try:
-            async with engine.begin() as connection:
-                yield connection
+            engine = self._engine.execution_options(reads=reads)
+            async with Transaction.of(engine) as transaction:
+                yield transaction
         except (SQLAlchemyError, PostgresError, OSError) as error:
             if not _is_outage(error):
                 raise
             cause = getattr(error, "orig", None) or error
             log.warning("the database cannot be reached: %s: %s", type(cause).__name__, cause)
             raise Unavailable("the database cannot be reached", retry_after=2) from error
+        finally:
+            self._under_way -= 1
+            self._idle.set()
 
     async def ping(self) -> None:
         """See whether it answers. Raises Unavailable."""
-        async with self.begin(reads=True) as connection:
-            await connection.execute(text("SELECT 1"))
+        async with self.begin(reads=True) as transaction:
+            await transaction.execute(text("SELECT 1"))
 
     async def close(self) -> None:
-        """End every connection."""
+        """End every connection, once the transactions under way have ended."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ENDED_IN):
+                while self._under_way:
+                    self._idle.clear()
+                    await self._idle.wait()
         await self._engine.dispose()
 
 

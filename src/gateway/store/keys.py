@@ -67,8 +67,8 @@ class Keys:
         }
         query = insert(keys).values(**row).returning(keys)
         try:
-            async with self._database.begin() as connection:
-                made = (await connection.execute(query)).mappings().one()
+            async with self._database.begin() as transaction:
+                made = (await transaction.execute(query)).mappings().one()
         except IntegrityError:
             raise ValueError(f"name must be a new one, got {name!r}") from None
         return _key(made), secret
@@ -76,21 +76,21 @@ class Keys:
     async def find(self, secret: str) -> Key | None:
         """The key of this secret, unless it was revoked."""
         query = select(keys).where(keys.c.hash == hash_of(secret), keys.c.revoked_at.is_(None))
-        async with self._database.begin(reads=True) as connection:
-            row = (await connection.execute(query)).mappings().first()
+        async with self._database.begin(reads=True) as transaction:
+            row = (await transaction.execute(query)).mappings().first()
         return _key(row) if row else None
 
     async def all(self) -> Sequence[Key]:
         """Every key, the revoked ones too, oldest first."""
         query = select(keys).order_by(keys.c.created_at)
-        async with self._database.begin(reads=True) as connection:
-            return [_key(row) for row in (await connection.execute(query)).mappings()]
+        async with self._database.begin(reads=True) as transaction:
+            return [_key(row) for row in (await transaction.execute(query)).mappings()]
 
     async def revoke(self, name: str, *, now: float) -> bool:
         """Have a key open nothing any more; whether there was one to revoke."""
         query = update(keys).where(keys.c.name == name, keys.c.revoked_at.is_(None))
-        async with self._database.begin() as connection:
-            return (await connection.execute(query.values(revoked_at=now))).rowcount > 0
+        async with self._database.begin() as transaction:
+            return (await transaction.execute(query.values(revoked_at=now))).rowcount > 0
 
 
 def hash_of(secret: str) -> str:

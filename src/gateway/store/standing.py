@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Select, and_, func, select, text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..video import OPEN, State
 from .tables import usage, videos
+from .transaction import Transaction
 
 MINUTE = 60.0
 #: Of PostgreSQL's advisory locks: beside it stands the hash of an owner.
@@ -40,18 +40,18 @@ def month_of(moment: float) -> tuple[float, float]:
     return _first_day(year, month), _first_day(*following)
 
 
-async def lock_owner(connection: AsyncConnection, owner: str, *, is_sqlite: bool) -> None:
+async def lock_owner(transaction: Transaction, owner: str, *, is_sqlite: bool) -> None:
     """Have whoever else adds a video for this owner wait until this transaction is over.
 
     SQLite lets one write at a time as it is.
     """
     if not is_sqlite:
         lock = text("SELECT pg_advisory_xact_lock(:class, hashtext(:owner))")
-        await connection.execute(lock, {"class": OWNER_LOCK, "owner": owner})
+        await transaction.execute(lock, {"class": OWNER_LOCK, "owner": owner})
 
 
 async def standing_of(
-    connection: AsyncConnection, owner: str, *, now: float, besides: str, by_month: bool
+    transaction: Transaction, owner: str, *, now: float, besides: str, by_month: bool
 ) -> Standing:
     """Count; `besides` is the id of the video that does not count.
 
@@ -61,8 +61,8 @@ async def standing_of(
     its being new; the row stays when the video is deleted.
     """
     month = month_of(now)[0] if by_month else now + MINUTE
-    under_way = (await connection.execute(_under_way(owner, now, month, besides))).one()
-    taken = (await connection.execute(_taken(owner, now, month))).one()
+    under_way = (await transaction.execute(_under_way(owner, now, month, besides))).one()
+    taken = (await transaction.execute(_taken(owner, now, month))).one()
     first = min(
         (item.first for item in (under_way, taken) if item.first is not None),
         default=now - MINUTE,

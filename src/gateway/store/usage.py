@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..video import State, Video
 from .database import Database
 from .tables import usage
+from .transaction import Transaction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ class Usage:
         """Nothing is asked of the database yet."""
         self._database = database
 
-    async def begin(self, connection: AsyncConnection, video: Video) -> None:
+    async def begin(self, transaction: Transaction, video: Video) -> None:
         """Count a call that the endpoint has taken, in the transaction that says so."""
         row = {
             "video_id": video.id,
@@ -54,9 +54,9 @@ class Usage:
             "gpu_seconds": 0.0,
             "created_at": video.created_at,
         }
-        await connection.execute(insert(usage).values(**row))
+        await transaction.execute(insert(usage).values(**row))
 
-    async def end(self, connection: AsyncConnection, video: Video) -> None:
+    async def end(self, transaction: Transaction, video: Video) -> None:
         """Write what came of a video that is over; what was made counts, and what it took.
 
         Nothing of one that is open still.
@@ -71,7 +71,7 @@ class Usage:
             "gpu_seconds": video.gpu_seconds or 0.0,
         }
         query = update(usage).where(usage.c.video_id == video.id).values(**values)
-        await connection.execute(query)
+        await transaction.execute(query)
 
     async def of(self, *, since: float, until: float, owner: str | None = None) -> Sequence[Used]:
         """The sums of one owner or of each, over calls that came from `since` to before `until`."""
@@ -90,8 +90,8 @@ class Usage:
         )
         if owner is not None:
             query = query.where(usage.c.owner == owner)
-        async with self._database.begin(reads=True) as connection:
-            return [Used(**row) for row in (await connection.execute(query)).mappings()]
+        async with self._database.begin(reads=True) as transaction:
+            return [Used(**row) for row in (await transaction.execute(query)).mappings()]
 
     async def totals(self) -> Sequence[Total]:
         """The sums over every call that there ever was."""
@@ -102,5 +102,5 @@ class Usage:
             func.sum(usage.c.video_seconds).label("video_seconds"),
             func.sum(usage.c.gpu_seconds).label("gpu_seconds"),
         ).group_by(usage.c.api, usage.c.state)
-        async with self._database.begin(reads=True) as connection:
-            return [Total(**row) for row in (await connection.execute(query)).mappings()]
+        async with self._database.begin(reads=True) as transaction:
+            return [Total(**row) for row in (await transaction.execute(query)).mappings()]

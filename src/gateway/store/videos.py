@@ -9,16 +9,16 @@ from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, RowMapping, and_, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..video import OPEN, Api, Failure, State, Video
 from .database import Database
 from .standing import Standing, lock_owner, standing_of
 from .tables import contents, requests, videos
+from .transaction import Transaction
 
 Order = Literal["asc", "desc"]
 #: What is written together with a change of a video, or not at all.
-Also = Callable[[AsyncConnection, Video], Awaitable[None]]
+Also = Callable[[Transaction, Video], Awaitable[None]]
 
 #: Seconds: a day in the platform's queue, and a week, which is the most that a job may take.
 LONGEST_JOB = 8 * 24 * 3600.0
@@ -61,21 +61,21 @@ class Videos:
         for the next.
         """
         try:
-            async with self._database.begin() as connection:
+            async with self._database.begin() as transaction:
                 if admit:
-                    await lock_owner(connection, video.owner, is_sqlite=self._database.is_sqlite)
-                await connection.execute(insert(videos).values(**_row(video), number=number))
+                    await lock_owner(transaction, video.owner, is_sqlite=self._database.is_sqlite)
+                await transaction.execute(insert(videos).values(**_row(video), number=number))
                 if admit:
                     admit(
                         await standing_of(
-                            connection,
+                            transaction,
                             video.owner,
                             now=video.created_at,
                             besides=video.id,
                             by_month=by_month,
                         )
                     )
-                await connection.execute(insert(requests).values(video_id=video.id, body=body))
+                await transaction.execute(insert(requests).values(video_id=video.id, body=body))
         except IntegrityError:
             earlier = await self._first(
                 videos.c.owner == video.owner, videos.c.idempotency_key == video.idempotency_key
@@ -109,8 +109,8 @@ class Videos:
         query = query.order_by(*(item.desc() if newest_first else item.asc() for item in place))
         if limit is not None:
             query = query.limit(limit + 1)
-        async with self._database.begin(reads=True) as connection:
-            found = [_video(row) for row in (await connection.execute(query)).mappings()]
+        async with self._database.begin(reads=True) as transaction:
+            found = [_video(row) for row in (await transaction.execute(query)).mappings()]
         return found[:limit], limit is not None and len(found) > limit
 
     async def change(
@@ -133,44 +133,44 @@ class Videos:
             .values(**_columns(changes))
             .returning(videos)
         )
-        async with self._database.begin() as connection:
-            row = (await connection.execute(query)).mappings().first()
+        async with self._database.begin() as transaction:
+            row = (await transaction.execute(query)).mappings().first()
             if row is None:
                 return None
             video = _video(row)
             if content:
-                await _put(connection, video_id, "video", content)
+                await _put(transaction, video_id, "video", content)
             if also:
-                await also(connection, video)
+                await also(transaction, video)
         return video
 
     async def body(self, video_id: str) -> dict[str, Any] | None:
         """What was asked."""
         query = select(requests.c.body).where(requests.c.video_id == video_id)
-        async with self._database.begin(reads=True) as connection:
-            body: dict[str, Any] | None = (await connection.execute(query)).scalar()
+        async with self._database.begin(reads=True) as transaction:
+            body: dict[str, Any] | None = (await transaction.execute(query)).scalar()
         return body
 
     async def put(self, video_id: str, variant: str, content: Content) -> None:
         """Keep bytes of a video, in place of earlier ones; nothing for one that went."""
-        async with self._database.begin() as connection:
+        async with self._database.begin() as transaction:
             there = select(videos.c.id).where(videos.c.id == video_id)
-            if (await connection.execute(there)).first():
-                await _put(connection, video_id, variant, content)
+            if (await transaction.execute(there)).first():
+                await _put(transaction, video_id, variant, content)
 
     async def content(self, video_id: str, variant: str = "video") -> Content | None:
         """Bytes of a video, if they are kept here."""
         query = select(contents.c.content_type, contents.c.data).where(
             contents.c.video_id == video_id, contents.c.variant == variant
         )
-        async with self._database.begin(reads=True) as connection:
-            row = (await connection.execute(query)).first()
+        async with self._database.begin(reads=True) as transaction:
+            row = (await transaction.execute(query)).first()
         return Content(content_type=row.content_type, data=row.data) if row else None
 
     async def remove(self, video_id: str) -> bool:
         """Forget a video and all that is kept of it; whether it was there."""
-        async with self._database.begin() as connection:
-            gone = await connection.execute(delete(videos).where(videos.c.id == video_id))
+        async with self._database.begin() as transaction:
+            gone = await transaction.execute(delete(videos).where(videos.c.id == video_id))
         return gone.rowcount > 0
 
     async def remove_expired(self, now: float) -> int:
@@ -181,22 +181,22 @@ class Videos:
         """
         is_over = or_(videos.c.state.not_in(OPEN), videos.c.expires_at < now - LONGEST_JOB)
         query = delete(videos).where(videos.c.expires_at < now, is_over)
-        async with self._database.begin() as connection:
-            return (await connection.execute(query)).rowcount
+        async with self._database.begin() as transaction:
+            return (await transaction.execute(query)).rowcount
 
     async def count_open(self, owner: str) -> int:
         """How many of an owner's videos are under way."""
         query = select(func.count()).where(videos.c.owner == owner, videos.c.state.in_(OPEN))
-        async with self._database.begin(reads=True) as connection:
-            return int((await connection.execute(query)).scalar_one())
+        async with self._database.begin(reads=True) as transaction:
+            return int((await transaction.execute(query)).scalar_one())
 
     async def count_by_state(self) -> Sequence[tuple[str, str, int]]:
         """How many videos are kept, by API and state."""
         query = select(videos.c.api, videos.c.state, func.count()).group_by(
             videos.c.api, videos.c.state
         )
-        async with self._database.begin(reads=True) as connection:
-            return [(api, state, count) for api, state, count in await connection.execute(query)]
+        async with self._database.begin(reads=True) as transaction:
+            return [(api, state, count) for api, state, count in await transaction.execute(query)]
 
     async def take_stale(self, *, now: float, age: float, most: int) -> Sequence[Video]:
         """Open videos that nobody has looked at for `age` seconds, marked as looked at now.
@@ -209,17 +209,17 @@ class Videos:
         oldest = select(videos.c.id).where(stale).order_by(videos.c.looked_at).limit(most)
         if not self._database.is_sqlite:
             oldest = oldest.with_for_update(skip_locked=True)
-        async with self._database.begin() as connection:
+        async with self._database.begin() as transaction:
             # In two steps: within one UPDATE, PostgreSQL may ask for the oldest again and again,
             # and passes over those that it has locked by then, so that more are taken than `most`.
-            found = (await connection.execute(oldest)).scalars().all()
+            found = (await transaction.execute(oldest)).scalars().all()
             query = update(videos).where(videos.c.id.in_(found)).values(looked_at=now)
-            rows = (await connection.execute(query.returning(videos))).mappings()
+            rows = (await transaction.execute(query.returning(videos))).mappings()
             return [_video(row) for row in rows]
 
     async def _first(self, *conditions: ColumnElement[bool]) -> Video | None:
-        async with self._database.begin(reads=True) as connection:
-            row = (await connection.execute(select(videos).where(*conditions))).mappings().first()
+        async with self._database.begin(reads=True) as transaction:
+            row = (await transaction.execute(select(videos).where(*conditions))).mappings().first()
         return _video(row) if row else None
 
 
@@ -230,10 +230,10 @@ def _beyond(after: Video, *, newest_first: bool) -> ColumnElement[bool]:
     return or_(time > after.created_at, and_(time == after.created_at, name > after.id))
 
 
-async def _put(connection: AsyncConnection, video_id: str, variant: str, content: Content) -> None:
+async def _put(transaction: Transaction, video_id: str, variant: str, content: Content) -> None:
     place = (contents.c.video_id == video_id, contents.c.variant == variant)
-    await connection.execute(delete(contents).where(*place))
-    await connection.execute(
+    await transaction.execute(delete(contents).where(*place))
+    await transaction.execute(
         insert(contents).values(video_id=video_id, variant=variant, **asdict(content))
     )
 

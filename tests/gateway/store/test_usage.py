@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from src.gateway.store import Database, Usage, Videos
+from src.gateway.store.transaction import Transaction
 from src.gateway.store.usage import Used
 from src.gateway.video import State, Video
 from tests.gateway.store.examples import BODY, NOW, a_video
@@ -35,9 +35,9 @@ async def test_calls_are_summed_by_owner_and_outlive_their_videos(
     ):
         video = await videos.add(a_video(owner=owner), BODY, number=hash((owner, state, gpu)) >> 12)
         over = replace(video, state=state, seconds=seconds, gpu_seconds=gpu)
-        async with database.begin() as connection:
-            await usage.begin(connection, video)
-            await usage.end(connection, over)
+        async with database.begin() as transaction:
+            await usage.begin(transaction, video)
+            await usage.end(transaction, over)
         await videos.remove(video.id)
 
     used = await usage.of(**MONTH)
@@ -56,8 +56,8 @@ async def test_a_change_and_its_count_are_written_together_or_not_at_all(
     video = await videos.add(a_video(), BODY, number=1)
     only_new = frozenset({State.NEW})
 
-    async def fails(connection: AsyncConnection, taken: Video) -> None:
-        await usage.begin(connection, taken)
+    async def fails(transaction: Transaction, taken: Video) -> None:
+        await usage.begin(transaction, taken)
         raise RuntimeError("killed here")
 
     with pytest.raises(RuntimeError):
@@ -85,8 +85,8 @@ async def test_a_change_and_its_count_are_written_together_or_not_at_all(
 async def test_a_look_at_an_open_video_ends_no_count(database: Database, usage: Usage) -> None:
     videos = Videos(database)
     video = await videos.add(a_video(state=State.QUEUED), BODY, number=1)
-    async with database.begin() as connection:
-        await usage.begin(connection, video)
+    async with database.begin() as transaction:
+        await usage.begin(transaction, video)
     await videos.change(video.id, state=State.IN_PROGRESS, gpu_seconds=5.0, also=usage.end)
     assert await usage.of(**MONTH) == [Used(owner="somebody", calls=1)]
 
@@ -97,6 +97,6 @@ async def test_a_look_at_an_open_video_ends_no_count(database: Database, usage: 
 async def test_a_time_counts_from_its_start_to_before_its_end(
     database: Database, usage: Usage, since: float, until: float, count: int
 ) -> None:
-    async with database.begin() as connection:
-        await usage.begin(connection, a_video())
+    async with database.begin() as transaction:
+        await usage.begin(transaction, a_video())
     assert len(await usage.of(since=NOW + since, until=NOW + until)) == count
