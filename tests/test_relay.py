@@ -66,7 +66,7 @@ def paused(chunks: list[Chunk], pauses: list[float]) -> Iterator[Chunk]:
 PAUSES = st.lists(st.sampled_from([0.0, 0.0, 0.001, 0.003]), max_size=4)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     sizes=st.lists(st.integers(0, 4), max_size=12),
     max_frames=st.integers(0, 8),
@@ -92,7 +92,7 @@ def test_every_frame_arrives_once_and_in_order(
     assert numbers_of(iter(seen)) == list(range(sum(sizes)))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     sizes=st.lists(st.integers(1, 4), min_size=1, max_size=10),
     max_frames=st.integers(1, 8),

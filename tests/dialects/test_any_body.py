@@ -37,9 +37,9 @@ SOUND = st.fixed_dictionaries({"prompt": st.just("a cat"), "init_video": st.just
 KEYS = st.sampled_from(["key", "key ", " Key", "KEY"])
 QUICK = settings(
     max_examples=300,
-    deadline=None,
     derandomize=True,  # the same run everywhere; more is for an afternoon with max_examples=20_000
-    suppress_health_check=[HealthCheck.function_scoped_fixture],  # `finish` keeps nothing
+    # `finish` keeps nothing; the other is as for every test.
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 

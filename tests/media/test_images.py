@@ -240,7 +240,7 @@ def test_cut_short(kind: str, options: dict[str, Any], kept: float) -> None:
 def test_damaged_files_give_an_image_or_our_error(kind: str) -> None:
     data = saved(quarters(), kind, exif=Image.Exif())
 
-    @settings(max_examples=150, deadline=None, derandomize=True)
+    @settings(max_examples=150, derandomize=True)
     @given(st.lists(st.tuples(st.integers(8, len(data) - 1), st.integers(0, 255)), max_size=8))
     def damage(changes: list[tuple[int, int]]) -> None:
         damaged = bytearray(data)

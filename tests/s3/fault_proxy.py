@@ -44,6 +44,8 @@ class FaultProxy:
         self._upstream = (server.hostname, server.port)
         self._rules: list[Rule] = []
         self._wires: set[Wire] = set()
+        # The loop holds a task weakly, and a connection that is cut lets go of its own.
+        self._serving: set[asyncio.Task[None]] = set()
         self._listener: asyncio.Server | None = None
         self._is_down = True
         self._loop = asyncio.new_event_loop()
@@ -112,7 +114,7 @@ class FaultProxy:
     async def _go_up(self) -> None:
         if self._is_down:
             self._is_down = False
-            self._listener = await asyncio.start_server(self._serve, sock=_bound(self.port))
+            self._listener = await asyncio.start_server(self._accept, sock=_bound(self.port))
 
     async def _go_down(self) -> None:
         self._is_down = True
@@ -127,6 +129,11 @@ class FaultProxy:
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = self._loop.create_task(self._serve(reader, writer))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         caller = Wire(reader, writer, self._wires)
