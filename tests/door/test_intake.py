@@ -179,7 +179,7 @@ async def test_no_poll_is_open_while_there_is_no_room() -> None:
 
 async def test_a_job_that_is_on_the_wire_when_the_worker_leaves_is_still_taken() -> None:
     line = Line(one("a", after=0.2))
-    door = opened(line, grace=0.4)
+    door = opened(line, grace=10)
     call = asyncio.ensure_future(line.take())
     await asyncio.sleep(0.05)
     door.leave()

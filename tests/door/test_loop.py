@@ -12,20 +12,21 @@ from .conftest import Start
 
 pytestmark = pytest.mark.loop
 
-#: Seconds within which a worker that has nothing to do must be gone.
-GONE = 5.0
+#: Seconds within which a worker that has nothing to do must be gone: two or three as a rule, and
+#: far less than its long polls take, on a machine that stumbles, too.
+GONE = 15.0
 
 
 def seconds_to_end(worker: WorkerProcess) -> float:
     started = time.monotonic()
-    assert worker.wait(20) == 0, worker.log()
+    assert worker.wait(60) == 0, worker.log()
     return time.monotonic() - started
 
 
 def begun(platform: Platform, seconds: float, **more: object) -> Job:
     """A job that a worker has."""
     job = platform.submit({"seconds": seconds, **more})
-    assert job.started.wait(10)
+    assert job.started.wait(30)
     time.sleep(0.3)  # taken, and begun as well
     return job
 
@@ -57,7 +58,7 @@ def test_a_job_at_work_is_delivered_and_none_taken_after_it(
     platform: Platform, start: Start, concurrency: int
 ) -> None:
     worker = start(concurrency=concurrency)
-    job = begun(platform, 3)
+    job = begun(platform, 5)
     worker.signal(signal.SIGTERM)
     time.sleep(1.5)
     worker.signal(signal.SIGTERM)  # a second one changes nothing
@@ -101,7 +102,7 @@ def test_jobs_that_are_cancelled_as_soon_as_they_are_taken_are_stopped(
     worker = start()
     for _ in range(8):
         job = platform.submit({"seconds": 300})
-        assert job.started.wait(10)
+        assert job.started.wait(30)
         platform.cancel(job)
     worker.wait_for(platform.submit({}), 30)
 
@@ -138,7 +139,7 @@ def test_a_thread_that_hangs_does_not_keep_the_worker(
     worker = start(patience=1)
     worker.wait_for(platform.submit({"hang": True, "refresh": refresh}))
     worker.signal(signal.SIGTERM)
-    assert worker.wait(20) == 1
+    assert worker.wait(60) == 1
     assert worker.group() == []  # nor does it go on telling that it is alive
     assert "ended by force" in worker.log()
 
@@ -163,7 +164,7 @@ def test_a_check_that_fails_ends_the_worker_and_the_platform_hears_why(
 def test_an_sdk_that_is_not_as_expected_is_left_alone(platform: Platform, start: Start) -> None:
     worker = start(lacking="brand_new_thing", concurrency=2)
     job = worker.wait_for(platform.submit({"refresh": True}))
-    assert worker.wait(20) == 0
+    assert worker.wait(60) == 0
     assert job.arrivals("result")[0].body["stopPod"] is True
     assert "missing: ['brand_new_thing']" in worker.log()
 

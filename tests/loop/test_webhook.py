@@ -60,7 +60,7 @@ def platform() -> Iterator[Platform]:
 
 @pytest.fixture
 def worker(platform: Platform, start: Start) -> Iterator[WorkerProcess]:
-    with start(platform, ALLOW_PRIVATE_URLS="true", JOB_TIMEOUT="8") as worker:
+    with start(platform, ALLOW_PRIVATE_URLS="true", JOB_TIMEOUT="15") as worker:
         yield worker
 
 
