@@ -7,6 +7,7 @@ import pytest
 
 from loopback import Platform, WorkerProcess
 from loopback.jobs import Job, Status
+from tests.loop.starting import until
 
 from .conftest import Start
 
@@ -49,7 +50,7 @@ def test_an_idle_worker_is_gone_soon_although_its_polls_are_long(
     worker = start()
     worker.signal(number)
     assert seconds_to_end(worker) < GONE
-    assert worker.group() == []
+    until(lambda: worker.group() == [])
     assert worker.log().count("told of the drain") == 1
 
 
@@ -140,7 +141,7 @@ def test_a_thread_that_hangs_does_not_keep_the_worker(
     worker.wait_for(platform.submit({"hang": True, "refresh": refresh}))
     worker.signal(signal.SIGTERM)
     assert worker.wait(60) == 1
-    assert worker.group() == []  # nor does it go on telling that it is alive
+    until(lambda: worker.group() == [])  # nor does it go on telling that it is alive
     assert "ended by force" in worker.log()
 
 

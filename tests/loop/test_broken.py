@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from loopback import Platform, Status, WorkerProcess
+from tests.loop.starting import until
 
 pytestmark = pytest.mark.loop
 
@@ -53,4 +54,4 @@ def test_a_device_that_computes_no_more_has_the_worker_replaced(
     assert job.arrivals("result")[-1].body["stopPod"] is True
     assert platform.pod().stopped.is_set()
     assert later.deliveries == 0
-    assert worker.group() == []
+    until(lambda: worker.group() == [])
