@@ -15,13 +15,13 @@ from aiohttp import web
 from PIL import Image
 
 from src.bootstrap import build_worker
+from src.cancelling import to_the_end
 from src.config import Platform, Settings
 from src.errors import DeviceBroken, OutOfMemory
 from src.generation import Stage
 from src.logs import JsonLines
 from src.storage import Item, Links
 from src.worker import Worker
-from src.worker.threads import to_the_end
 from tests.fakes import FakePipelines, HeardProgress, MemoryAttempts, MemoryStorage
 from tests.probe import probe
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ..cancelling import to_the_end
 from ..delivery import Delivered, Delivery, Parcel, size_of
 from ..dialects import DEFAULT, Dialect
 from ..errors import (
@@ -39,7 +40,7 @@ from .notes import Notes
 from .refusals import check_format, timed_out
 from .results import again, brought, facts_of, figures, result_of, seeded, spent
 from .telling import report_of, telling
-from .threads import Stuck, in_thread, to_the_end
+from .threads import Stuck, in_thread
 from .turns import Turns
 
 log = logging.getLogger(__name__)

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from ..cancelling import to_the_end
 from ..errors import PoisonJob
 from ..job import Job
 from ..storage import Attempts
-from .threads import to_the_end
 
 
 class Notes:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import math
 import threading
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import Executor
-from contextlib import suppress
 from typing import TypeVar
 
+from ..cancelling import ended
 from ..errors import DeviceBroken
 
 T = TypeVar("T")
@@ -53,36 +51,6 @@ async def until_done(
         return await asyncio.shield(future)
     except asyncio.CancelledError:
         stop.set()
-        future.add_done_callback(_heard)
-        if not await _ended(future, grace):
+        if not await ended(future, grace):
             raise Stuck(f"the job's thread did not stop within {grace:g} s") from None
         raise
-
-
-async def to_the_end(work: Awaitable[T]) -> T:
-    """Wait for what tidies up; when cancelled, only once it is done."""
-    future = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(future)
-    except asyncio.CancelledError:
-        future.add_done_callback(_heard)
-        await _ended(future)
-        raise
-
-
-async def _ended(future: asyncio.Future[T], seconds: float = math.inf) -> bool:
-    """Whether it ends within so many seconds, however often it is no more waited for meanwhile:
-    a job can be cancelled by its caller and run out of time while it is being stopped.
-    """
-    end = time.monotonic() + seconds
-    while not future.done() and time.monotonic() < end:
-        with suppress(asyncio.CancelledError):
-            left = end - time.monotonic()
-            await asyncio.wait([future], timeout=None if left == math.inf else left)
-    return future.done()
-
-
-def _heard(future: asyncio.Future[T]) -> None:
-    """Look at what the work ended with, so that nothing warns that nobody has."""
-    if not future.cancelled():
-        future.exception()

@@ -13,9 +13,8 @@ from .conftest import Start
 
 pytestmark = pytest.mark.loop
 
-#: Seconds within which a worker that has nothing to do must be gone: two or three as a rule, and
-#: far less than its long polls take, on a machine that stumbles, too.
-GONE = 15.0
+#: Seconds within which a worker that has nothing to do must be gone.
+GONE = 5.0
 
 
 def seconds_to_end(worker: WorkerProcess) -> float:

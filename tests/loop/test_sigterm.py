@@ -14,7 +14,7 @@ from tests.loop.starting import Start, until
 pytestmark = pytest.mark.loop
 
 
-def test_an_idle_worker_is_gone_long_before_its_polls_end(start: Start) -> None:
+def test_an_idle_worker_is_gone_within_5_seconds_of_its_long_polls(start: Start) -> None:
     with Platform(Rules(poll=30)) as platform, start(platform) as worker:
         platform.wait_for_worker()
         worker.wait_for(platform.submit(SMALL))
@@ -24,7 +24,7 @@ def test_an_idle_worker_is_gone_long_before_its_polls_end(start: Start) -> None:
         code = worker.wait(60)
 
     assert code == 0
-    assert time.monotonic() - begun < 15  # some 3 s; a poll takes 30
+    assert time.monotonic() - begun < 5
 
 
 def test_what_was_taken_is_delivered_and_nothing_more_is_taken(start: Start) -> None:

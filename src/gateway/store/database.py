@@ -40,9 +40,9 @@ DRIVERS = {
     "postgres": "postgresql+asyncpg",
     "postgresql": "postgresql+asyncpg",
 }
+URLS = "sqlite:///gateway.db or postgresql://user:password@host/name"
 #: Seconds in which transactions end of themselves when the database is closed.
 ENDED_IN = 5.0
-URLS = "sqlite:///gateway.db or postgresql://user:password@host/name"
 #: Classes of SQLSTATE that say nothing against the statement: connections, the server's limits and
 #: its coming and going, transactions in each other's way, and who and what is not there.
 OUTAGES = ("08", "53", "57", "58", "40", "28", "3D", "25", "55")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from sqlalchemy import Connection, CursorResult, Executable
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from ...cancelling import to_the_end
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -32,42 +33,26 @@ class Transaction:
         """Kept when the block ends, undone when it raises."""
         connection = engine.connect()
         try:
-            await _whole(_begin(connection))
+            await to_the_end(_begin(connection))
             yield cls(connection)
-            await _whole(connection.commit())
+            await to_the_end(connection.commit())
         finally:
             if connection.sync_connection:  # it was there
-                await _whole(connection.close())
+                await to_the_end(connection.close())
 
     async def execute(
         self, statement: Executable, parameters: dict[str, Any] | None = None
     ) -> CursorResult[*tuple[Any, ...]]:
         """Do one statement, and have all of its rows."""
-        return await _whole(self._connection.execute(statement, parameters))
+        return await to_the_end(self._connection.execute(statement, parameters))
 
     async def run_sync(
         self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Do what SQLAlchemy's plain connection is needed for."""
-        return await _whole(self._connection.run_sync(work, *args, **kwargs))
+        return await to_the_end(self._connection.run_sync(work, *args, **kwargs))
 
 
 async def _begin(connection: AsyncConnection) -> None:
     await connection.start()
     await connection.begin()
-
-
-async def _whole(work: Coroutine[Any, Any, T]) -> T:
-    """Do it to its end, and be cancelled then, where somebody asked for it meanwhile."""
-    task = asyncio.create_task(work)
-    asked: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait({task})
-        except asyncio.CancelledError as error:
-            asked = error
-    if asked is None:
-        return task.result()
-    if not task.cancelled():
-        task.exception()  # seen, though there is nobody to tell it to
-    raise asked

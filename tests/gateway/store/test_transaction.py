@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
+from typing import Any
 
 import pytest
+from aiosqlite import Cursor
 from sqlalchemy import Connection, delete
 
 from src.gateway.store import Database, Videos
@@ -35,6 +38,29 @@ async def test_the_next_one_writes_at_once(database: Database, times: int) -> No
         await videos.change(video.id, progress=0.5)
     assert any(write.cancelled() for write in cut_off)
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_who_is_cancelled_while_rows_come_leaves_no_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'gateway.db'}")
+    videos = Videos(database)
+    video = await videos.add(a_video(), BODY, number=1)
+    rows_of, is_there = Cursor.fetchall, asyncio.Event()
+
+    async def slow_rows(cursor: Cursor) -> Any:
+        is_there.set()
+        await asyncio.sleep(0.1)
+        return await rows_of(cursor)
+
+    monkeypatch.setattr(Cursor, "fetchall", slow_rows)
+    write = asyncio.create_task(videos.change(video.id, progress=0.25))
+    await is_there.wait()
+    write.cancel()
+    await asyncio.wait({write})
+    async with asyncio.timeout(SOON):  # while `write` still holds its traceback, and that a cursor
+        await videos.change(video.id, progress=0.5)
+    await database.close()
 
 
 async def test_what_was_done_is_undone(database: Database) -> None:
